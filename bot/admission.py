@@ -1,0 +1,207 @@
+"""What is decided about a command before anything is sent, and how that decision is recorded.
+
+It knows in which order the rules are asked, and which events a decision makes. It refuses to send, and to word.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from bot import trail
+from bot.labels import Fault, Label, Parsed
+from bot.outcomes import Outcome
+from bot.policy import HOUR_MS, Denial, Policy, Rule
+from bot.store import outbox, queue
+from bot.store.database import Transaction
+from bot.trail import Asker, Event
+
+ANNOUNCE_AFTER_MS = 5_000
+"""An answer that takes longer is announced."""
+MOST_INVALID = 25
+"""Of a text with more mistakes than these, the first ones are recorded: pasted prose must not flood the trail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What came with a command of Slack's.
+
+    Attributes:
+        key: the same for the same delivery, however often it comes; None where there is none.
+        response_url: where the answer may be posted.
+        response_url_s: for how many seconds it may be.
+    """
+
+    key: str | None = None
+    response_url: str | None = None
+    response_url_s: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One label of a command, and whether it was refused."""
+
+    request_id: str
+    label: str
+    kinds: tuple[str, ...]
+    stations: tuple[str, ...]
+    denial: Denial | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What is decided about a command before anything is sent.
+
+    Attributes:
+        command_id: None where nothing will be sent.
+        items: its labels, in order.
+        invalid: it held something that is no label, and was stopped.
+        denial: the whole command was refused.
+        ahead: how many requests leave before its first one.
+        wait_s: about how long the whole takes, seconds; None where that is not worth a word.
+    """
+
+    command_id: str | None = None
+    items: tuple[Item, ...] = ()
+    invalid: bool = False
+    denial: Denial | None = None
+    ahead: int = 0
+    wait_s: float | None = None
+
+    def to_json(self) -> str:
+        """Return a form that `from_json` reads, to be kept for a delivery that comes again."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` was called on."""
+        content: dict[str, Any] = json.loads(text)
+
+        def denial(kept: dict[str, Any] | None) -> Denial | None:
+            return None if kept is None else Denial(**{**kept, "rule": Rule(kept["rule"])})
+
+        content["denial"] = denial(content["denial"])
+        content["items"] = tuple(
+            Item(
+                **{
+                    **one,
+                    "kinds": tuple(one["kinds"]),
+                    "stations": tuple(one["stations"]),
+                    "denial": denial(one["denial"]),
+                }
+            )
+            for one in content["items"]
+        )
+        return cls(**content)
+
+
+def admit(
+    tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed, delivery: Delivery
+) -> Admission:
+    """Decide about a command, record the decision, and queue what is to be sent.
+
+    A delivery that was decided before is decided the same, and nothing is recorded.
+    """
+    if delivery.key is not None and (kept := outbox.answered(tx, delivery.key)) is not None:
+        return Admission.from_json(kept)
+    admission = _decide(tx, policy, rate_per_s, asker, parsed)
+    _record(tx, asker, parsed, admission)
+    if admission.command_id is not None:
+        url = delivery.response_url
+        queue.add(
+            tx,
+            command_id=admission.command_id,
+            asker=asker,
+            response_url=url,
+            response_url_until=None if url is None else tx.now + round(delivery.response_url_s * 1000),
+            announced=admission.wait_s is not None,
+            new=[_new_request(one) for one in admission.items],
+        )
+    if delivery.key is not None:
+        outbox.keep_answer(tx, delivery.key, admission.to_json())
+    return admission
+
+
+def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed) -> Admission:
+    labels = parsed.labels
+    if refusal := policy.who(channel_id=asker.channel_id, user_id=asker.user_id):
+        return _refused(labels[: policy.max_labels], refusal)
+    if parsed.faults:
+        return Admission(invalid=True)
+    if refusal := policy.size(len(labels)):
+        return _refused((), refusal)
+    items = _cool(tx, policy, labels)
+    wanted = sum(one.denial is None for one in items)
+    recent = trail.requested_since(tx.connection, asker.user_id, tx.now - HOUR_MS)
+    if wanted and (refusal := policy.hourly(labels=wanted, recent=recent)):
+        return _refused(labels, refusal)
+    if not wanted:
+        return Admission(items=items)
+    ahead = queue.ahead_of(tx, asker)
+    pause_s = queue.pause_left(tx)
+    wait_s = pause_s + (ahead + wanted) * queue.SPACING / rate_per_s
+    # A queue, a pause or many labels: it is said at once that this takes a while. Otherwise the answer is near.
+    slow = pause_s > 1 or ahead >= rate_per_s or wait_s * 1000 > ANNOUNCE_AFTER_MS
+    return Admission(command_id=trail.new_id(), items=items, ahead=ahead, wait_s=wait_s if slow else None)
+
+
+def _cool(tx: Transaction, policy: Policy, labels: tuple[Label, ...]) -> tuple[Item, ...]:
+    under_way = queue.under_way(tx, [one.text for one in labels])
+    return tuple(
+        _item(
+            one,
+            policy.label(
+                under_way=one.text in under_way,
+                last=trail.last_possible_mail(tx.connection, one.text),
+                now=tx.now,
+            ),
+        )
+        for one in labels
+    )
+
+
+def _refused(labels: tuple[Label, ...], denial: Denial) -> Admission:
+    return Admission(items=tuple(_item(one, denial) for one in labels), denial=denial)
+
+
+def _item(label: Label, denial: Denial | None) -> Item:
+    return Item(request_id=trail.new_id(), label=label.text, kinds=label.kinds, stations=label.stations, denial=denial)
+
+
+def _new_request(item: Item) -> queue.NewRequest:
+    return queue.NewRequest(
+        request_id=item.request_id,
+        label=item.label,
+        kinds=item.kinds,
+        stations=item.stations,
+        outcome=None if item.denial is None else Outcome.DENIED,
+        rule=None if item.denial is None else item.denial.rule,
+        until=None if item.denial is None else item.denial.until,
+    )
+
+
+def _record(tx: Transaction, asker: Asker, parsed: Parsed, admission: Admission) -> None:
+    events = [
+        Event(
+            event=trail.REQUESTED if one.denial is None else Outcome.DENIED,
+            request_id=one.request_id,
+            asker=asker,
+            label=one.label,
+            kinds=one.kinds,
+            detail=_stations(one.stations) if one.denial is None else one.denial.rule,
+        )
+        for one in admission.items
+    ]
+    if admission.invalid:
+        events += [_invalid(asker, fault) for fault in parsed.faults[:MOST_INVALID]]
+    elif admission.denial is not None and not admission.items:
+        detail = f"{admission.denial.rule}: {len(parsed.labels)}"
+        events.append(Event(event=Outcome.DENIED, request_id=trail.new_id(), asker=asker, detail=detail))
+    trail.append(tx, events)
+
+
+def _invalid(asker: Asker, fault: Fault) -> Event:
+    return Event(event=Outcome.INVALID, request_id=trail.new_id(), asker=asker, detail=fault.kind)
+
+
+def _stations(stations: tuple[str, ...]) -> str | None:
+    return f"station {' '.join(stations)}" if stations else None

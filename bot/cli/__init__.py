@@ -1,0 +1,159 @@
+"""The door for a terminal: the commands, their flags, and their exit codes.
+
+It knows what was typed and what an error means to a shell. It refuses to decide what a request may do.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot import __version__, config, logs
+from bot.config import ConfigurationError, Settings
+from bot.store.database import DatabaseUnavailable, SchemaError
+
+OK, FAILED, USAGE = 0, 1, 2
+
+SERVE_HTTP = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET")
+SERVE_SOCKET = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 well, 1 not so, 2 wrong usage or settings."""
+    asked = parser().parse_args(arguments)
+    try:
+        return _run(asked, config.environment(Path.cwd(), os.environ))
+    except (ConfigurationError, SchemaError, DatabaseUnavailable) as fault:
+        print(_sentence(fault), file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        # The reader, such as `head`, has had enough. What Python still holds must not complain at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        logging.getLogger(__name__).exception("the command failed in an unforeseen way")
+        print("The command failed; the log above has the reason.", file=sys.stderr)
+        return FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; the README shows its output."""
+    top = argparse.ArgumentParser(
+        prog="actcode", description="Asks the Minor Planet Center to mail action codes again, from Slack or from here."
+    )
+    top.add_argument("--version", action="version", version=f"actcode {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the Slack app")
+    mode = serve.add_mutually_exclusive_group()
+    mode.add_argument("--socket", action="store_true", help="Socket Mode (the default where SLACK_APP_TOKEN is set)")
+    mode.add_argument("--http", action="store_true", help="HTTP on PORT")
+
+    commands.add_parser("demo", help="try it here, with a Slack and an MPC inside the process")
+
+    retrieve = commands.add_parser("retrieve", help="ask for codes from the terminal")
+    retrieve.add_argument("labels", nargs="+", metavar="LABEL", help="(a label that begins with a dash: after --)")
+    retrieve.add_argument("--json", action="store_true", help="print one JSON array, for scripts")
+
+    _audit(commands.add_parser("audit", help="read the trail"))
+    commands.add_parser("check", help="tell whether this installation would work, and what to do")
+
+    database = commands.add_parser("db", help="look after the database")
+    actions = database.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("upgrade", help="bring the database to the current schema")
+    return top
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+    narrow = argparse.ArgumentParser(add_help=False)
+    narrow.add_argument("--since", metavar="WHEN", help="from this moment on (2026-01-31 or 2026-01-31T04:00:00Z)")
+    narrow.add_argument("--until", metavar="WHEN", help="before this moment")
+    narrow.add_argument("--channel", metavar="ID")
+    narrow.add_argument("--user", metavar="ID")
+    narrow.add_argument("--label")
+    narrow.add_argument("--event", action="append", default=[], help="may be given more than once")
+    shown = actions.add_parser("list", parents=[narrow], help="show the last events")
+    shown.add_argument("--last", type=int, default=50, metavar="N", help="how many (50)")
+    export = actions.add_parser("export", parents=[narrow], help="write events to standard output, oldest first")
+    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
+    actions.add_parser("verify", help="check that the trail is whole and unchanged")
+
+
+def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:
+    if asked.command == "demo":
+        from bot.cli import demo
+
+        return demo.run(environ)
+    if asked.command == "check":
+        from bot.cli import doctor
+
+        return doctor.run(environ)
+    settings = config.load(environ, needs=_needs(asked, environ))
+    logs.set_up(settings.log_level if asked.command == "serve" else max_level(settings.log_level), settings.log_format)
+    if asked.command == "serve":
+        return _serve(settings, http=asked.http or not (asked.socket or settings.slack_app_token))
+    if asked.command == "retrieve":
+        from bot.cli import retrieve
+
+        return retrieve.run(settings, asked.labels, as_json=asked.json)
+    if asked.command == "audit":
+        from bot.cli import audit
+
+        return audit.run(settings, asked)
+    return _upgrade(settings)
+
+
+def _sentence(fault: Exception) -> str:
+    if isinstance(fault, DatabaseUnavailable):
+        return f"DATABASE_URL: the database does not answer ({logs.redact(str(fault))}). Nothing was sent."
+    return str(fault)
+
+
+def max_level(level: str) -> str:
+    """Return the level for a command whose output is for people: its own words come first, then warnings."""
+    return level if level == "DEBUG" else logging.getLevelName(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def _needs(asked: argparse.Namespace, environ: dict[str, str]) -> tuple[str, ...]:
+    if asked.command != "serve":
+        return ()
+    socket = asked.socket or (not asked.http and environ.get("SLACK_APP_TOKEN", "").strip())
+    return SERVE_SOCKET if socket else SERVE_HTTP
+
+
+def _serve(settings: Settings, *, http: bool) -> int:
+    from bot import wiring
+
+    if settings.audit_channel is None:
+        logging.getLogger(__name__).warning(
+            "AUDIT_CHANNEL is not set: the trail is kept in the database only, and no channel shows it"
+        )
+    with wiring.database_of(settings):
+        pass  # the sentence about a database that is not ready belongs here, before anything is started
+    if http:
+        from bot.server import Server
+
+        Server(settings).run()
+    else:
+        from bot import socket_mode
+
+        socket_mode.serve(settings)
+    return OK
+
+
+def _upgrade(settings: Settings) -> int:
+    from bot.migrations.run import upgrade
+    from bot.store.database import SCHEMA, Database
+
+    database = Database(settings.database_url)
+    try:
+        done = upgrade(database)
+    finally:
+        database.close()
+    print(f"The database {'is now' if done else 'was already'} at schema {SCHEMA}.")
+    return OK

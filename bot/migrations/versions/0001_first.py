@@ -1,0 +1,171 @@
+"""The trail, which can only grow, and the working state beside it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+GENESIS = "0" * 64
+OUTCOMES = "('accepted', 'rejected', 'unavailable', 'unknown', 'invalid', 'denied')"
+REFUSAL = "the trail is append-only"
+
+
+def upgrade() -> None:
+    """Make everything."""
+    _trail()
+    _working_state()
+    if op.get_bind().dialect.name == "sqlite":
+        _guard_sqlite()
+    else:
+        _guard_postgresql()
+
+
+def _trail() -> None:
+    op.create_table(
+        "events",
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("request_id", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("team_id", sa.Text),
+        sa.Column("channel_id", sa.Text),
+        sa.Column("user_id", sa.Text),
+        sa.Column("label", sa.Text),
+        sa.Column("kinds", sa.Text),
+        sa.Column("event", sa.Text, nullable=False),
+        sa.Column("http_status", sa.Integer),
+        sa.Column("elapsed_ms", sa.Integer),
+        sa.Column("detail", sa.Text),
+        sa.Column("prev_hash", sa.Text, nullable=False, unique=True),
+        sa.Column("hash", sa.Text, nullable=False, unique=True),
+    )
+    one_outcome = sa.text(f"event IN {OUTCOMES}")
+    op.create_index(
+        "one_outcome_a_request",
+        "events",
+        ["request_id"],
+        unique=True,
+        sqlite_where=one_outcome,
+        postgresql_where=one_outcome,
+    )
+    may_have_mailed = sa.text("event IN ('accepted', 'unknown')")
+    op.create_index(
+        "events_that_may_have_mailed",
+        "events",
+        ["label", "seq"],
+        sqlite_where=may_have_mailed,
+        postgresql_where=may_have_mailed,
+    )
+    asked = sa.text("event = 'requested'")
+    op.create_index("events_asked", "events", ["user_id", "at"], sqlite_where=asked, postgresql_where=asked)
+    op.create_index("events_of_a_channel", "events", ["channel_id", "seq"])
+    op.create_index("events_of_a_user", "events", ["user_id", "seq"])
+    head = op.create_table(
+        "head",
+        sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("hash", sa.Text, nullable=False),
+    )
+    op.bulk_insert(head, [{"one": 1, "seq": 0, "hash": GENESIS}])
+
+
+def _working_state() -> None:
+    op.create_table(
+        "commands",
+        sa.Column("command_id", sa.Text, primary_key=True),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("team_id", sa.Text),
+        sa.Column("channel_id", sa.Text),
+        sa.Column("user_id", sa.Text),
+        sa.Column("admitted_at", sa.BigInteger, nullable=False),
+        sa.Column("response_url", sa.Text),
+        sa.Column("response_url_until", sa.BigInteger),
+        sa.Column("announced", sa.Boolean, nullable=False),
+        sa.Column("open_count", sa.Integer, nullable=False),
+        sa.Column("reply_at", sa.BigInteger, index=True),
+        sa.Column("reply_tries", sa.Integer, nullable=False),
+        sa.Column("reply_owner", sa.Text),
+    )
+    op.create_table(
+        "requests",
+        sa.Column("request_id", sa.Text, primary_key=True),
+        sa.Column("command_id", sa.Text, sa.ForeignKey("commands.command_id"), nullable=False, index=True),
+        sa.Column("place", sa.Integer, nullable=False),
+        sa.Column("label", sa.Text, nullable=False),
+        sa.Column("kinds", sa.Text, nullable=False),
+        sa.Column("stations", sa.Text, nullable=False),
+        sa.Column("turn", sa.BigInteger, nullable=False),
+        sa.Column("admitted_at", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.Text, sa.CheckConstraint("state IN ('open', 'sending', 'done')"), nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("not_before", sa.BigInteger, nullable=False),
+        sa.Column("owner", sa.Text),
+        sa.Column("outcome", sa.Text),
+        sa.Column("rule", sa.Text),
+        sa.Column("http_status", sa.Integer),
+        sa.Column("detail", sa.Text),
+        sa.Column("until", sa.BigInteger),
+    )
+    unfinished = sa.text("state <> 'done'")
+    op.create_index(
+        "requests_unfinished",
+        "requests",
+        ["state", "turn"],
+        sqlite_where=unfinished,
+        postgresql_where=unfinished,
+    )
+    op.create_index("requests_under_way", "requests", ["label"], sqlite_where=unfinished, postgresql_where=unfinished)
+    op.create_table(
+        "deliveries",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("at", sa.BigInteger, nullable=False, index=True),
+        sa.Column("admission", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "processes",
+        sa.Column("owner", sa.Text, primary_key=True),
+        sa.Column("beat_at", sa.BigInteger, nullable=False),
+    )
+    pace = op.create_table(
+        "pace",
+        sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
+        sa.Column("next_at", sa.BigInteger, nullable=False),
+        sa.Column("paused_until", sa.BigInteger, nullable=False),
+    )
+    op.bulk_insert(pace, [{"one": 1, "next_at": 0, "paused_until": 0}])
+    op.create_table(
+        "channels",
+        sa.Column("channel_id", sa.Text, primary_key=True),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("owner", sa.Text),
+        sa.Column("next_at", sa.BigInteger, nullable=False),
+        sa.Column("tries", sa.Integer, nullable=False),
+    )
+
+
+def _guard_sqlite() -> None:
+    for verb in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
+            f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+        )
+    # OR REPLACE deletes without asking the trigger above, unless the client has set recursive_triggers.
+    op.execute(
+        "CREATE TRIGGER events_no_replace BEFORE INSERT ON events WHEN EXISTS (SELECT 1 FROM events WHERE "
+        "seq = NEW.seq OR id = NEW.id OR hash = NEW.hash OR prev_hash = NEW.prev_hash OR "
+        f"(NEW.event IN {OUTCOMES} AND event IN {OUTCOMES} AND request_id = NEW.request_id)) "
+        f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+    )
+
+
+def _guard_postgresql() -> None:
+    op.execute(
+        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )

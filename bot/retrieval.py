@@ -1,0 +1,210 @@
+"""The use case: labels are admitted, sent one by one, and each ends in exactly one outcome.
+
+It knows the order of things: record, then act, then record. It refuses to know Slack, HTTP, SQL and wording.
+
+A request is `open` from its `requested` event on, `sending` from its `sending` event on, and done with its outcome.
+Whoever is alive takes the next open request. One that is found `sending` although its process is dead becomes
+`unknown`: it may have reached the MPC, so nobody sends it again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from bot import admission, trail
+from bot.admission import Admission, Delivery
+from bot.labels import Parsed
+from bot.mpc import MPC, Answer
+from bot.outcomes import Outcome
+from bot.policy import Policy
+from bot.store import queue
+from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.trail import Asker, Event
+
+T = TypeVar("T")
+
+SEND_WITHIN_S = 5.0
+"""A request that was taken leaves within this time, or not at all: well before its process is taken for dead."""
+MOST_ATTEMPTS = 4
+LONGEST_PAUSE_S = 60.0
+
+_BACKOFF_S = (1.0, 2.0, 4.0)
+
+log = logging.getLogger(__name__)
+
+
+class Retrieval:
+    """Admits and sends.
+
+    Args:
+        database: where the trail and the queue are.
+        mpc: whom to ask.
+        policy: who may ask.
+        owner: this process, as the others know it.
+        rate_per_s: most MPC requests in any second, over all processes.
+        jitter: gives a number from 0 to 1, to spread repetitions.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        mpc: MPC,
+        policy: Policy,
+        owner: str,
+        rate_per_s: float,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._mpc = mpc
+        self._policy = policy
+        self._owner = owner
+        self._rate_per_s = rate_per_s
+        self._jitter = jitter
+
+    def admit(self, asker: Asker, parsed: Parsed, delivery: Delivery) -> Admission:
+        """Decide about a command, and record the decision durably.
+
+        Args:
+            asker: who asks.
+            parsed: what `bot.labels` made of the text.
+            delivery: what came with it; one that was decided before is decided the same, and nothing is recorded.
+
+        Raises:
+            DatabaseUnavailable: it could not be recorded; nothing will be sent.
+        """
+        return self._database.write(
+            lambda tx: admission.admit(tx, self._policy, self._rate_per_s, asker, parsed, delivery)
+        )
+
+    def take(self) -> queue.Taken | queue.Wait:
+        """Take the next request and record its `sending`, or say how long there is nothing to send.
+
+        Raises:
+            DatabaseUnavailable: it was not recorded, so nothing may be sent.
+        """
+
+        def work(tx: Transaction) -> queue.Taken | queue.Wait:
+            taken = queue.take(tx, owner=self._owner, rate_per_s=self._rate_per_s)
+            if isinstance(taken, queue.Taken):
+                trail.append(tx, [_event(taken, trail.SENDING)])
+            return taken
+
+        return self._database.write(work)
+
+    def send(self, taken: queue.Taken, *, taken_at: float) -> Answer:
+        """Make the one POST of a request that was taken.
+
+        Args:
+            taken: from `take`.
+            taken_at: `time.monotonic()` before `take` was called.
+        """
+        try:
+            return self._mpc.retrieve(taken.label, send_by=taken_at + SEND_WITHIN_S)
+        except Exception:
+            # Whatever it was, the request may have left. The loop that called goes on.
+            log.exception("request %s: the POST failed in an unforeseen way", taken.request_id)
+            return Answer(outcome=Outcome.UNKNOWN, detail="the bot failed while it asked")
+
+    def finish(self, taken: queue.Taken, answer: Answer) -> Outcome | None:
+        """Record what came of a request, or queue it again where nothing was processed.
+
+        Returns:
+            The outcome; None where the request will be tried again, or is another process's by now.
+
+        Raises:
+            DatabaseUnavailable: it was not recorded; call again.
+        """
+        wait_s = self._repeat_in(taken, answer)
+        return self._database.write(lambda tx: self._finish(tx, taken, answer, wait_s))
+
+    def _finish(self, tx: Transaction, taken: queue.Taken, answer: Answer, wait_s: float | None) -> Outcome | None:
+        if answer.http_status == 429:
+            queue.pause(tx, min(answer.retry_after_s or wait_s or 1.0, LONGEST_PAUSE_S))
+        if wait_s is not None:
+            if not queue.put_back(tx, taken.request_id, owner=self._owner, wait_s=wait_s):
+                log.warning("request %s: it was taken over meanwhile", taken.request_id)
+            return None
+        until = None if answer.retry_after_s is None else round(tx.now + answer.retry_after_s * 1000)
+        if not queue.end(
+            tx,
+            taken.request_id,
+            owner=self._owner,
+            outcome=answer.outcome,
+            http_status=answer.http_status,
+            detail=answer.detail,
+            until=until,
+        ):
+            # The trail says `unknown` by now. What came after all stands in the log alone.
+            log.warning("request %s: it was taken over meanwhile; the MPC's answer was %s", taken.request_id, answer)
+            return None
+        event = _event(taken, answer.outcome, answer=answer)
+        trail.append(tx, [event])
+        return answer.outcome
+
+    def _repeat_in(self, taken: queue.Taken, answer: Answer) -> float | None:
+        if not answer.again or taken.attempt >= MOST_ATTEMPTS:
+            return None
+        if answer.retry_after_s is not None:
+            return answer.retry_after_s if answer.retry_after_s <= LONGEST_PAUSE_S else None
+        return _BACKOFF_S[taken.attempt - 1] * (1 + self._jitter() / 2)
+
+    def rescue(self) -> int:
+        """End as `unknown` what dead processes left in the middle; returns how many there were."""
+
+        def work(tx: Transaction) -> int:
+            lost = queue.orphans(tx)
+            detail = "the process ended during the request"
+            for taken, owner in lost:
+                queue.end(tx, taken.request_id, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
+                trail.append(tx, [_event(taken, Outcome.UNKNOWN, detail=detail)])
+            return len(lost)
+
+        return self._database.write(work)
+
+    def withdraw(self, asker: Asker, command_id: str) -> None:
+        """End what a command has not sent yet, because its asker has given up."""
+
+        def work(tx: Transaction) -> None:
+            detail = "withdrawn before it was sent"
+            ended = queue.withdraw(tx, command_id, outcome=Outcome.UNAVAILABLE, detail=detail)
+            events = [
+                Event(event=Outcome.UNAVAILABLE, request_id=one, asker=asker, label=label, kinds=kinds, detail=detail)
+                for one, label, kinds in ended
+            ]
+            trail.append(tx, events)
+
+        self._database.write(work)
+
+
+def keep_trying(work: Callable[[], T], *, give_up: Callable[[], bool], what: str) -> T | None:
+    """Call `work` until the database takes it; None when `give_up` says so first.
+
+    What it means is on a line of the log in the meantime.
+    """
+    pause_s = 0.1
+    while True:
+        try:
+            return work()
+        except DatabaseUnavailable as fault:
+            log.error("%s; not stored yet, because the database does not answer (%s)", what, fault)  # noqa: TRY400
+        if give_up():
+            return None
+        time.sleep(pause_s)
+        pause_s = min(2.0, pause_s * 2)
+
+
+def _event(taken: queue.Taken, event: str, *, answer: Answer | None = None, detail: str | None = None) -> Event:
+    if event == trail.SENDING and taken.attempt > 1:
+        detail = f"attempt {taken.attempt} of {MOST_ATTEMPTS}"
+    return Event(
+        event=event,
+        request_id=taken.request_id,
+        asker=taken.asker,
+        label=taken.label,
+        kinds=taken.kinds,
+        http_status=None if answer is None else answer.http_status,
+        elapsed_ms=None if answer is None else answer.elapsed_ms,
+        detail=detail if answer is None else answer.detail,
+    )

@@ -1,0 +1,108 @@
+"""gunicorn around `bot.web`: how HTTP mode starts, forks and stops.
+
+Each process builds its own service after the fork, and stops it before it ends. SIGINT is as gentle as SIGTERM:
+what is under way is somebody's request.
+"""
+
+import signal
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
+
+from bot import wiring
+from bot.config import Settings
+from bot.web import Site
+
+THREADS = 16
+MARGIN_S = 10
+"""What a stopping process needs beside `GRACE_S`, before gunicorn kills it."""
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, with our settings instead of its own files and flags."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.service: wiring.Service | None = None
+        self._open = ExitStack()
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's defaults."""
+        settings = self.settings
+        for name, value in {
+            "bind": f"0.0.0.0:{settings.port}",
+            "workers": settings.web_workers,
+            "worker_class": ServiceWorker,
+            "threads": THREADS,
+            "graceful_timeout": round(settings.grace_s) + MARGIN_S,
+            "logger_class": ServerLog,
+            "control_socket_disable": True,
+            "proc_name": "actcode",
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Site:
+        """Build the service of this process; called after the fork."""
+        database = self._open.enter_context(wiring.database_of(self.settings))
+        self.service = wiring.service(self.settings, database)
+        return Site(app=self.service.app, database=database, signing_secret=self.settings.slack_signing_secret or "")
+
+    def close(self) -> None:
+        """Let go of what `load` opened."""
+        self._open.close()
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; raises SystemExit."""
+        GentleArbiter(self).run()
+
+
+class GentleArbiter(Arbiter):  # type: ignore[misc]
+    """The process that forks the others."""
+
+    def handle_int(self) -> None:
+        """Stop as for SIGTERM: gunicorn's own way cuts off what is under way."""
+        self.handle_term()
+
+
+class ServiceWorker(ThreadWorker):  # type: ignore[misc]
+    """A process that serves, with the threads of `bot.worker` behind it."""
+
+    def init_signals(self) -> None:
+        """Let Ctrl-C on a terminal, which every process gets, end this one as gently as SIGTERM."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, self.handle_exit)
+
+    def run(self) -> None:
+        """Serve until told to stop, then let the background finish."""
+        service: wiring.Service = self.app.service
+        service.worker.start()
+        try:
+            super().run()
+        finally:
+            service.worker.stop(grace_s=self.app.settings.grace_s)
+            self.app.close()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take no more; `run` goes on from there."""
+        self.app.service.worker.drain()
+        super().handle_exit(sig, frame)
+
+
+class ServerLog(Logger):  # type: ignore[misc]
+    """gunicorn's log, in the form of ours."""
+
+    def setup(self, cfg: Config) -> None:
+        """Hand every line to the root logger, which `bot.logs` has set up."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """Keep no log of accesses: the trail is that."""

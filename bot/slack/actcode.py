@@ -1,0 +1,124 @@
+"""The slash command `/actcode`: its text goes in, the acknowledgement comes out.
+
+It knows the sub-commands. It refuses to decide who may ask and to wait for the MPC: what is admitted lives in the
+database, and `bot.worker` answers it.
+
+Sources: Slack's "Implementing slash commands" (3 s for the acknowledgement, the fields of the form).
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import Ack, App
+
+from bot import labels, trail
+from bot.admission import Delivery
+from bot.retrieval import Retrieval
+from bot.slack import messages
+from bot.slack.richtext import Message
+from bot.store import outbox
+from bot.store.database import Database, DatabaseUnavailable
+from bot.trail import Asker
+
+RESPONSE_URL_S = 29 * 60
+"""Slack keeps a response_url for 30 minutes; the last one is left to the clocks."""
+LOG_DEFAULT = 10
+LOG_MOST = 50
+
+log = logging.getLogger(__name__)
+
+
+class Actcode:
+    """Answers `/actcode`.
+
+    Args:
+        database: for the log.
+        retrieval: admits.
+        wake: called when something was admitted or recorded.
+    """
+
+    def __init__(self, *, database: Database, retrieval: Retrieval, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._retrieval = retrieval
+        self._wake = wake
+
+    def register(self, app: App) -> None:
+        """Let `app` call this for the command."""
+        app.command("/actcode")(self.handle)
+
+    def handle(self, ack: Ack, command: dict[str, Any]) -> None:
+        """Acknowledge one delivery of the command."""
+        try:
+            said = self._answer(command)
+        except DatabaseUnavailable as fault:
+            log.error("a command was not admitted: the database does not answer (%s)", fault)  # noqa: TRY400
+            said = messages.not_recorded()
+        except Exception:
+            # The edge towards a person: they must hear that it failed, within 3 s, whatever it was.
+            log.exception("a command failed in an unforeseen way")
+            said = messages.failed()
+        if said is None:
+            ack()
+        else:
+            ack(response_type="ephemeral", text=said.text, blocks=list(said.blocks))
+
+    def _answer(self, command: dict[str, Any]) -> Message | None:
+        text = _field(command, "text") or ""
+        if not text.strip():
+            return messages.USAGE
+        asker = Asker(
+            source="slash",
+            team_id=_field(command, "team_id"),
+            channel_id=_field(command, "channel_id"),
+            user_id=_field(command, "user_id"),
+        )
+        sub_command = labels.subcommand(text)
+        if sub_command is None:
+            return self._retrieve(asker, text, command)
+        name, rest = sub_command
+        if name == "log":
+            return self._log(asker, rest)
+        return messages.USAGE
+
+    def _retrieve(self, asker: Asker, text: str, command: dict[str, Any]) -> Message | None:
+        parsed = labels.parse_all(text)
+        if not parsed.labels and not parsed.faults:
+            return messages.USAGE
+        url = _field(command, "response_url")
+        delivery = Delivery(key=_key(command), response_url=url, response_url_s=RESPONSE_URL_S)
+        admission = self._retrieval.admit(asker, parsed, delivery)
+        self._wake()
+        return messages.faults(parsed) if admission.invalid else messages.acknowledgement(admission)
+
+    def _log(self, asker: Asker, rest: str) -> Message:
+        asked = re.fullmatch(r"\s*([0-9]{1,9})?\s*(mine)?\s*", rest, re.ASCII | re.IGNORECASE)
+        if asked is None or (asked[1] is not None and int(asked[1]) == 0):
+            return messages.USAGE
+        count = min(int(asked[1] or LOG_DEFAULT), LOG_MOST)
+        mine = asked[2] is not None
+        narrow = trail.Filter(
+            team_id=asker.team_id,
+            user_id=asker.user_id if mine else None,
+            channel_id=None if mine else asker.channel_id,
+            events=trail.OUTCOMES,
+        )
+        with self._database.reading() as connection:
+            rows = list(trail.read(connection, narrow, newest=count))
+            under_way = outbox.under_way(connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count)
+        return messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)
+
+
+def _field(command: dict[str, Any], name: str) -> str | None:
+    value = command.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _key(command: dict[str, Any]) -> str | None:
+    """Return what is the same for the same delivery. The `trigger_id` itself is a credential, and is not kept."""
+    trigger_id = _field(command, "trigger_id")
+    if trigger_id is None:
+        return None
+    return hashlib.sha256(f"{_field(command, 'team_id')}\n{trigger_id}".encode()).hexdigest()

@@ -1,0 +1,208 @@
+"""Every message that the bot shows in Slack. Pure: an outcome goes in, a message comes out.
+
+It knows what is said to whom. It refuses to decide anything and to post anything.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from bot import trail, wording
+from bot.admission import Admission, Item
+from bot.labels import Fault, Parsed, paste_again
+from bot.outcomes import Outcome
+from bot.slack.richtext import Message, message
+from bot.store.outbox import Announcement, Ended
+from bot.wording import Link, Moment, Strong, Text, Verbatim
+
+USAGE = message(
+    [
+        (Strong("/actcode LABEL [LABEL …]"), " asks the Minor Planet Center to mail a submission's action code again."),
+        ("The code goes by e-mail to whoever submitted it, never to Slack. Each request mails a person: ask once.",),
+        (
+            "A label is a trksub (", Verbatim("A10cnQO"), "), a trkid (", Verbatim("00000DwbEz"),
+            "), a submission ID (", Verbatim("2024-05-02T21:03:35.001_0000FzZw"), ") or a submission block ID (",
+            Verbatim("2024-05-02T21:03:35.001_0000FzZw_01"), ").",
+        ),
+        ("Separate several by blanks, commas or semicolons. An observatory code after a tracklet (",
+         Verbatim("5T0D452 703"), ") is taken for its station."),
+        (Strong("/actcode log [N] [mine]"), " shows the last requests of this channel, or your own."),
+        (Strong("/actcode help"), " shows this. For a tracklet of that name, quote it: ", Verbatim('/actcode "help"')),
+    ]
+)  # fmt: skip
+"""What `/actcode` and `/actcode help` answer."""
+
+
+def not_recorded() -> Message:
+    """Return the answer where the trail could not be written."""
+    return message([wording.NOT_RECORDED])
+
+
+def failed() -> Message:
+    """Return the answer where the bot itself failed before anything was admitted."""
+    return message(
+        [
+            (
+                Strong("Something went wrong in the bot. "),
+                "Whether your request was taken is not known: see /actcode log before you ask again, and tell whoever "
+                "runs the bot; the reason is in its log.",
+            )
+        ]
+    )
+
+
+def faults(parsed: Parsed) -> Message:
+    """Return the answer to a command that holds something that is no label: every fault, and the good ones again."""
+    return message(fault_lines(parsed, command="/actcode"))
+
+
+def fault_lines(parsed: Parsed, *, command: str) -> list[Text]:
+    """Return the same as lines; `command` is what the good ones can be pasted behind."""
+    lines: list[Text] = [(Strong("Nothing was sent: "), "not everything in this command is a label.")]
+    lines += [_fault(one) for one in parsed.faults]
+    if parsed.labels:
+        good: list[wording.Part] = ["These are fine, to be pasted again: "]
+        good.append(Verbatim(f"{command} {paste_again(parsed.labels)}"))
+        lines.append(tuple(good))
+    return lines
+
+
+def acknowledgement(admission: Admission) -> Message | None:
+    """Return what is said at once; None where the answer itself is near."""
+    lines: list[Text] = []
+    if admission.denial is not None:
+        sentence, advice = wording.denial(
+            admission.denial.rule, until=admission.denial.until, limit=admission.denial.limit
+        )
+        lines.append((Strong("Refused. "), *sentence, " ", *advice))
+        return message(lines)
+    lines += [_denied(one) for one in admission.items if one.denial is not None]
+    stations = [one for one in admission.items if one.stations and one.denial is None]
+    lines += [_station(one) for one in stations] if lines else []
+    if admission.command_id is not None:
+        if admission.wait_s is not None:
+            lines.append((f"Position {admission.ahead + 1} in the queue, about {admission.wait_s:.0f} s.",))
+        elif lines:
+            lines.append(("The other labels are on their way to the MPC.",))
+    return message(lines) if lines else None
+
+
+def announcement(waiting: Announcement) -> Message:
+    """Return the one word about an answer that takes long."""
+    if waiting.pause_s > 0:
+        return message([(f"The MPC asked everybody to wait: about {waiting.pause_s:.0f} s more.",)])
+    if waiting.ahead:
+        return message([(f"Position {waiting.ahead + 1} in the queue: the answer will come here.",)])
+    return message([("The MPC takes its time. The answer will come here.",)])
+
+
+def outcomes(ended: Sequence[Ended]) -> Message:
+    """Return the answer to a command: all its outcomes, what they mean, and what to do now."""
+    return message(outcome_lines(ended))
+
+
+def outcome_lines(ended: Sequence[Ended]) -> list[Text]:
+    """Return the same as lines."""
+    lines: list[Text] = []
+    explained = sorted(((_explanation(one), one) for one in ended), key=lambda pair: _order(pair[1]))
+    for explanation, group in groupby(explained, key=lambda pair: pair[0]):
+        labels = [one for _, one in group]
+        if len(labels) == 1:
+            lines.append((*_label(labels[0]), ": ", Strong(explanation.word + ". "), *explanation.sentence))
+        else:
+            lines.append((Strong(f"{explanation.word} ({len(labels)}). "), *explanation.sentence))
+            lines += [("• ", *_label(one), " · request ", Verbatim(one.request_id)) for one in labels]
+        advice: Text = (*explanation.advice,)
+        if len(labels) == 1:
+            advice = (*advice, " Request ", Verbatim(labels[0].request_id), ".")
+        lines.append(advice)
+    return lines
+
+
+def audit_line(event: dict[str, Any]) -> Text:
+    """Return an outcome as a line for the audit channel: who, where, which label, what came of it, which request."""
+    outcome = Outcome(event["event"])
+    parts: list[wording.Part] = [f"{wording.SYMBOLS[outcome]} ", Strong(outcome), " "]
+    if event["label"] is not None:
+        parts += [Verbatim(event["label"]), f" ({wording.kinds(event['kinds'])}) "]
+    if event["user_id"] is not None:
+        parts += ["by ", _profile(event["team_id"], event["user_id"])]
+    else:
+        parts.append("from the terminal")
+    if event["channel_id"] is not None:
+        parts += [" in ", _channel(event["team_id"], event["channel_id"])]
+    if event["elapsed_ms"] is not None:
+        parts.append(f" · {event['elapsed_ms'] / 1000:.1f} s")
+    if event["http_status"] is not None:
+        parts.append(f" · HTTP {event['http_status']}")
+    if event["detail"]:
+        parts.append(f" · {event['detail']}")
+    return (*parts, " · request ", Verbatim(event["request_id"]))
+
+
+def audit_post(events: Sequence[dict[str, Any]]) -> Message:
+    """Return a post of one or more outcomes, with the head of the trail after the last of them."""
+    last = events[-1]
+    lines = [audit_line(one) for one in events]
+    lines[-1] = (*lines[-1], f" · #{last['seq']} ", Verbatim(last["hash"][:12]))
+    return message(lines)
+
+
+def log(rows: Sequence[dict[str, Any]], under_way: Sequence[str], *, mine: bool) -> Message:
+    """Return the last requests, newest first.
+
+    Args:
+        rows: outcomes as `bot.trail` exports them, newest first.
+        under_way: labels that have no outcome yet.
+        mine: whether they are one user's, or a channel's.
+    """
+    whose = "your" if mine else "this channel's"
+    if not rows and not under_way:
+        return message([(f"There are no requests in {whose} log yet.",)])
+    lines: list[Text] = [(Strong(f"The last of {whose} requests, newest first"),)]
+    lines += [("… ", Verbatim(one), " under way") for one in under_way]
+    for row in rows:
+        label: Text = (Verbatim(row["label"]),) if row["label"] else ("no label",)
+        detail = f" · {row['detail']}" if row["detail"] else ""
+        who: Text = () if mine or not row["user_id"] else (" · ", _profile(row["team_id"], row["user_id"]))
+        symbol = wording.SYMBOLS[row["event"]]
+        when, request_id = Moment(trail.milliseconds(row["at"])), Verbatim(row["request_id"])
+        lines.append((f"{symbol} ", when, " ", *label, f" {row['event']}{detail}", *who, " · ", request_id))
+    return message(lines)
+
+
+def _explanation(one: Ended) -> wording.Explanation:
+    return wording.explain(one.outcome, http_status=one.http_status, detail=one.detail, rule=one.rule, until=one.until)
+
+
+def _order(one: Ended) -> tuple[int, str]:
+    return list(Outcome).index(Outcome(one.outcome)), repr(_explanation(one))
+
+
+def _label(one: Ended) -> Text:
+    station = f", station {' and '.join(one.stations)}" if one.stations else ""
+    return Verbatim(one.label), f" ({wording.kinds(one.kinds)}{station})"
+
+
+def _denied(item: Item) -> Text:
+    if item.denial is None:
+        raise ValueError(f"{item.label} was not refused")
+    sentence, advice = wording.denial(item.denial.rule, until=item.denial.until, limit=item.denial.limit)
+    return (Verbatim(item.label), ": ", Strong("Refused. "), *sentence, " ", *advice)
+
+
+def _station(item: Item) -> Text:
+    return (Verbatim(item.label), f": {' and '.join(item.stations)} is taken for its station.")
+
+
+def _fault(fault: Fault) -> Text:
+    return (Verbatim(fault.text), ": ", fault.reason) if fault.text else (fault.reason,)
+
+
+# A mention would notify whoever is named; a link to the profile or the channel does not (Slack's "Deep linking").
+def _profile(team_id: str | None, user_id: str) -> Link:
+    return Link(f"slack://user?team={team_id}&id={user_id}", user_id)
+
+
+def _channel(team_id: str | None, channel_id: str) -> Link:
+    return Link(f"slack://channel?team={team_id}&id={channel_id}", channel_id)

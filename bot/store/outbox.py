@@ -1,0 +1,261 @@
+"""What Slack was told and has still to be: acknowledgements, replies, the audit channels' places in the trail.
+
+It knows who tells what, and when to try again. It refuses to know what is said.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, or_, select, update
+
+from bot.store.database import Transaction
+from bot.store.presence import is_alive
+from bot.store.tables import channels, commands, deliveries, head, pace, requests
+from bot.trail import Asker
+
+RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
+"""How long to wait after the first, second, … failure; the last one holds from then on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """One request of a command, with its outcome."""
+
+    request_id: str
+    label: str
+    kinds: tuple[str, ...]
+    stations: tuple[str, ...]
+    outcome: str
+    rule: str | None
+    http_status: int | None
+    detail: str | None
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that is due: all the outcomes of a command, for its asker alone.
+
+    Attributes:
+        response_url: None where it is used up or too old.
+        tries: how often it has failed.
+        age_ms: how long ago the command was admitted.
+    """
+
+    command_id: str
+    asker: Asker
+    response_url: str | None
+    tries: int
+    age_ms: int
+    ended: tuple[Ended, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """A command that takes long: where it stands."""
+
+    response_url: str
+    labels: int
+    open_count: int
+    ahead: int
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How much there is left to do.
+
+    Attributes:
+        open_requests: requests without an outcome.
+        oldest: when the oldest of them was admitted, milliseconds since 1970.
+        replies: commands whose asker has not been told.
+        behind: how many events the audit channel lags behind the head.
+        head: the number of the last event.
+    """
+
+    open_requests: int
+    oldest: int | None
+    replies: int
+    behind: int
+    head: int
+
+
+def answered(tx: Transaction, key: str) -> str | None:
+    """Return what the delivery was answered, or None where it is new."""
+    return tx.connection.execute(select(deliveries.c.admission).where(deliveries.c.key == key)).scalar()
+
+
+def keep_answer(tx: Transaction, key: str, admission: str) -> None:
+    """Keep what a delivery is answered."""
+    tx.connection.execute(insert(deliveries).values(key=key, at=tx.now, admission=admission))
+
+
+def claim_reply(tx: Transaction, owner: str) -> Reply | None:
+    """Take the oldest reply that is due, so that no other process makes it, too."""
+    row = tx.connection.execute(
+        select(commands)
+        .where(
+            commands.c.reply_at <= tx.now,
+            or_(commands.c.reply_owner.is_(None), ~is_alive(commands.c.reply_owner, tx.now)),
+        )
+        .order_by(commands.c.reply_at)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    tx.connection.execute(update(commands).where(commands.c.command_id == row.command_id).values(reply_owner=owner))
+    usable = row.response_url_until is not None and row.response_url_until > tx.now
+    return Reply(
+        command_id=row.command_id,
+        asker=Asker(source=row.source, team_id=row.team_id, channel_id=row.channel_id, user_id=row.user_id),
+        response_url=row.response_url if usable else None,
+        tries=row.reply_tries,
+        age_ms=tx.now - row.admitted_at,
+        ended=ended(tx.connection, row.command_id),
+    )
+
+
+def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
+    """Return the requests of a command that have their outcome, in the order in which they were typed."""
+    rows = connection.execute(
+        select(requests)
+        .where(requests.c.command_id == command_id, requests.c.state == "done")
+        .order_by(requests.c.place)
+    )
+    return tuple(
+        Ended(
+            request_id=row.request_id,
+            label=row.label,
+            kinds=tuple(row.kinds.split()),
+            stations=tuple(row.stations.split()),
+            outcome=row.outcome,
+            rule=row.rule,
+            http_status=row.http_status,
+            detail=row.detail,
+            until=row.until,
+        )
+        for row in rows
+    )
+
+
+def retry_reply(tx: Transaction, command_id: str, *, tries: int, drop_url: bool) -> None:
+    """Let a reply that failed be made again later."""
+    values: dict[str, object] = {
+        "reply_owner": None,
+        "reply_at": tx.now + RETRY_MS[min(tries, len(RETRY_MS) - 1)],
+        "reply_tries": tries + 1,
+    }
+    if drop_url:
+        values |= {"response_url": None, "response_url_until": None}
+    tx.connection.execute(update(commands).where(commands.c.command_id == command_id).values(values))
+
+
+def claim_announcements(tx: Transaction, *, older_than_ms: int) -> list[Announcement]:
+    """Take the commands whose askers have been waiting for so long without a word; each is told once."""
+    rows = tx.connection.execute(
+        update(commands)
+        .where(
+            commands.c.open_count > 0,
+            commands.c.announced.is_(False),
+            commands.c.admitted_at < tx.now - older_than_ms,
+            commands.c.response_url_until > tx.now,
+        )
+        .values(announced=True)
+        .returning(commands.c.command_id, commands.c.response_url, commands.c.open_count)
+    ).all()
+    paused_until = tx.connection.execute(select(pace.c.paused_until)).scalar_one() if rows else 0
+    found = []
+    for row in rows:
+        own = requests.c.command_id == row.command_id
+        first = select(func.min(requests.c.turn)).where(own, requests.c.state == "open").scalar_subquery()
+        count = select(func.count()).select_from(requests)
+        found.append(
+            Announcement(
+                response_url=row.response_url,
+                labels=tx.connection.execute(count.where(own)).scalar_one(),
+                open_count=row.open_count,
+                ahead=tx.connection.execute(
+                    count.where(~own, requests.c.state == "open", requests.c.turn < first)
+                ).scalar_one(),
+                pause_s=max(0, paused_until - tx.now) / 1000,
+            )
+        )
+    return found
+
+
+def follow(tx: Transaction, channel_id: str) -> None:
+    """Begin to tell an audit channel, from here on; one that is told already goes on where it is."""
+    known = tx.connection.execute(select(channels.c.seq).where(channels.c.channel_id == channel_id)).first()
+    if known is None:
+        tx.connection.execute(insert(channels).values(channel_id=channel_id, seq=tx.seq, next_at=0, tries=0))
+
+
+def claim_channel(tx: Transaction, channel_id: str, *, owner: str) -> int | float:
+    """Take the channel's next turn to be told something.
+
+    Returns:
+        The `seq` up to which it was told (int), or for how many seconds to wait (float).
+    """
+    row = tx.connection.execute(
+        select(channels.c.seq, channels.c.owner, channels.c.next_at, is_alive(channels.c.owner, tx.now).label("held"))
+        .where(channels.c.channel_id == channel_id)
+    ).one()  # fmt: skip
+    if row.owner is not None and row.owner != owner and row.held:
+        return 1.0
+    if row.next_at > tx.now:
+        return float(min(row.next_at - tx.now, RETRY_MS[-1]) / 1000)
+    tx.connection.execute(update(channels).where(channels.c.channel_id == channel_id).values(owner=owner))
+    return int(row.seq)
+
+
+def told(tx: Transaction, channel_id: str, *, owner: str, seq: int, pause_ms: int) -> None:
+    """Move the channel's place to `seq`; the next post may follow after `pause_ms`."""
+    tx.connection.execute(
+        update(channels)
+        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
+        .values(seq=seq, owner=None, next_at=tx.now + pause_ms, tries=0)
+    )
+
+
+def not_told(tx: Transaction, channel_id: str, *, owner: str, wait_ms: int | None) -> None:
+    """Leave the channel's place where it is and try again later: after `wait_ms`, or after a growing pause."""
+    row = tx.connection.execute(select(channels.c.tries).where(channels.c.channel_id == channel_id)).one()
+    pause_ms = wait_ms if wait_ms is not None else RETRY_MS[min(row.tries, len(RETRY_MS) - 1)]
+    tx.connection.execute(
+        update(channels)
+        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
+        .values(owner=None, next_at=tx.now + pause_ms, tries=row.tries + 1)
+    )
+
+
+def under_way(connection: Connection, *, channel_id: str | None, user_id: str | None, count: int) -> list[str]:
+    """Return labels that have no outcome yet, newest first, of a channel or of a user."""
+    whose = commands.c.user_id == user_id if user_id is not None else commands.c.channel_id == channel_id
+    asked = (
+        select(requests.c.label)
+        .join(commands, commands.c.command_id == requests.c.command_id)
+        .where(requests.c.state != "done", whose)
+        .order_by(requests.c.admitted_at.desc(), requests.c.place.desc())
+        .limit(count)
+    )
+    return list(connection.execute(asked).scalars())
+
+
+def backlog(connection: Connection) -> Backlog:
+    """Return how much there is left to do."""
+    unfinished = requests.c.state != "done"
+    row = connection.execute(
+        select(
+            select(func.count()).select_from(requests).where(unfinished).scalar_subquery().label("open"),
+            select(func.min(requests.c.admitted_at)).where(unfinished).scalar_subquery().label("oldest"),
+            select(func.count())
+            .select_from(commands)
+            .where(commands.c.source != "cli")
+            .scalar_subquery()
+            .label("replies"),
+            select(func.max(head.c.seq - channels.c.seq)).select_from(head, channels).scalar_subquery().label("behind"),
+            select(head.c.seq).scalar_subquery().label("head"),
+        )
+    ).one()
+    return Backlog(
+        open_requests=row.open, oldest=row.oldest, replies=row.replies, behind=row.behind or 0, head=row.head
+    )

@@ -1,0 +1,90 @@
+"""Who is alive, and what there is to do: what every process looks at once a second.
+
+A process shows itself by a row that it touches; it is judged by the database's clock, so that machines need not
+agree on the time.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.store.database import Transaction
+from bot.store.tables import channels, commands, deliveries, processes, requests
+
+DEAD_MS = 8_000
+"""A process that has not shown itself for so long is taken for dead; it shows itself every `BEAT_S`."""
+BEAT_S = 2.0
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What there is to do: requests to send or to rescue, replies to make, an audit channel to be told."""
+
+    send: bool
+    rescue: bool
+    reply: bool
+    tell: bool
+
+
+def beat(tx: Transaction, owner: str) -> None:
+    """Show that `owner` is alive."""
+    upsert = (sqlite if tx.connection.dialect.name == "sqlite" else postgresql).insert(processes)
+    tx.connection.execute(
+        upsert.values(owner=owner, beat_at=tx.now).on_conflict_do_update(
+            index_elements=[processes.c.owner], set_={"beat_at": tx.now}
+        )
+    )
+
+
+def leave(tx: Transaction, owner: str) -> None:
+    """Say that `owner` has ended; what it left in the middle is orphaned from now on."""
+    tx.connection.execute(delete(processes).where(processes.c.owner == owner))
+
+
+def tidy(tx: Transaction) -> None:
+    """Drop working state that has served: old answers, dead processes, replies nobody waits for, expired URLs."""
+    tx.connection.execute(delete(deliveries).where(deliveries.c.at < tx.now - _DAY_MS))
+    tx.connection.execute(delete(processes).where(processes.c.beat_at < tx.now - _DAY_MS))
+    tx.connection.execute(
+        update(commands)
+        .where(commands.c.response_url_until < tx.now)
+        .values(response_url=None, response_url_until=None)
+    )
+    # Of a terminal that ended before it read its outcomes.
+    forgotten = select(commands.c.command_id).where(
+        commands.c.open_count == 0, commands.c.reply_at.is_(None), commands.c.admitted_at < tx.now - _DAY_MS
+    )
+    tx.connection.execute(delete(requests).where(requests.c.command_id.in_(forgotten)))
+    tx.connection.execute(delete(commands).where(commands.c.command_id.in_(forgotten)))
+
+
+def look(tx: Transaction, *, announce_after_ms: int) -> Work:
+    """Return what there is to do, in one small query; who has waited for `announce_after_ms` is due a word."""
+    sends = select(literal(1)).where(requests.c.state == "open", requests.c.not_before <= tx.now)
+    lost = select(literal(1)).where(requests.c.state == "sending", ~is_alive(requests.c.owner, tx.now))
+    waits = (
+        commands.c.announced.is_(False)
+        & (commands.c.open_count > 0)
+        & (commands.c.admitted_at < tx.now - announce_after_ms)
+        & (commands.c.response_url_until > tx.now)
+    )
+    due = select(literal(1)).where((commands.c.reply_at <= tx.now) | waits)
+    behind = select(literal(1)).where(channels.c.seq < tx.seq, channels.c.next_at <= tx.now)
+    row = tx.connection.execute(
+        select(
+            sends.exists().label("send"),
+            lost.exists().label("rescue"),
+            due.exists().label("reply"),
+            behind.exists().label("tell"),
+        )
+    ).one()
+    return Work(send=row.send, rescue=row.rescue, reply=row.reply, tell=row.tell)
+
+
+def is_alive(owner: ColumnElement[str | None], now: int) -> ColumnElement[bool]:
+    """Return the condition that `owner` has shown itself lately."""
+    lately = select(literal(1)).where(processes.c.owner == owner, processes.c.beat_at > now - DEAD_MS)
+    return lately.exists()

@@ -1,0 +1,266 @@
+"""The open requests, in turn and in pace, and who is at work on them.
+
+It knows the order in which requests leave, when the next one may, and whose work is orphaned. It refuses to know
+what is done with a request, and what an outcome means.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select, update
+
+from bot.store.database import Transaction
+from bot.store.presence import is_alive
+from bot.store.tables import commands, pace, requests
+from bot.trail import Asker
+
+# A hair more than 1/rate between two requests: what leaves evenly arrives a little unevenly.
+SPACING = 1.025
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRequest:
+    """A request that was admitted, or a label that was denied beside one that was admitted."""
+
+    request_id: str
+    label: str
+    kinds: tuple[str, ...]
+    stations: tuple[str, ...] = ()
+    outcome: str | None = None
+    rule: str | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A request that this process, and no other, is to send now."""
+
+    request_id: str
+    command_id: str
+    asker: Asker
+    label: str
+    kinds: tuple[str, ...]
+    stations: tuple[str, ...]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """There is nothing to send for so long, seconds; None: until something comes in."""
+
+    seconds: float | None
+
+
+def under_way(tx: Transaction, labels: Collection[str]) -> set[str]:
+    """Return those of the labels that are being asked for."""
+    asked = select(requests.c.label).where(requests.c.label.in_(labels), requests.c.state != "done")
+    return set(tx.connection.execute(asked).scalars())
+
+
+def add(
+    tx: Transaction,
+    *,
+    command_id: str,
+    asker: Asker,
+    response_url: str | None,
+    response_url_until: int | None,
+    announced: bool,
+    new: Sequence[NewRequest],
+) -> None:
+    """Queue the requests of one command; those with an outcome are done already."""
+    tx.connection.execute(
+        insert(commands).values(
+            command_id=command_id,
+            source=asker.source,
+            team_id=asker.team_id,
+            channel_id=asker.channel_id,
+            user_id=asker.user_id,
+            admitted_at=tx.now,
+            response_url=response_url,
+            response_url_until=response_url_until,
+            announced=announced,
+            open_count=sum(one.outcome is None for one in new),
+            reply_tries=0,
+        )
+    )
+    first = _first_turn(tx, asker)
+    rows = [
+        {
+            "request_id": one.request_id,
+            "command_id": command_id,
+            "place": place,
+            "label": one.label,
+            "kinds": " ".join(one.kinds),
+            "stations": " ".join(one.stations),
+            "turn": first + place,
+            "admitted_at": tx.now,
+            "state": "open" if one.outcome is None else "done",
+            "attempts": 0,
+            "not_before": 0,
+            "outcome": one.outcome,
+            "rule": one.rule,
+            "until": one.until,
+        }
+        for place, one in enumerate(new)
+    ]
+    tx.connection.execute(insert(requests), rows)
+
+
+def queued(tx: Transaction) -> int:
+    """Return how many requests are open or under way."""
+    return tx.connection.execute(select(func.count()).where(requests.c.state != "done")).scalar_one()
+
+
+def ahead_of(tx: Transaction, asker: Asker) -> int:
+    """Return how many of the open requests leave before a new one of this asker."""
+    first = _first_turn(tx, asker)
+    return tx.connection.execute(
+        select(func.count()).where(requests.c.state == "open", requests.c.turn <= first)
+    ).scalar_one()
+
+
+def pause_left(tx: Transaction) -> float:
+    """Return for how many seconds nobody may ask the MPC."""
+    until = tx.connection.execute(select(pace.c.paused_until)).scalar_one()
+    return float(max(0, until - tx.now) / 1000)
+
+
+def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
+    """Take the next request, and with it the installation's next turn at the MPC."""
+    due = tx.connection.execute(select(pace.c.next_at, pace.c.paused_until)).one()
+    spacing = 1000 * SPACING / rate_per_s
+    # A clock that was set back must not stop everything: nobody ever books further ahead than these.
+    free_at = max(min(due.next_at, tx.now + spacing), min(due.paused_until, tx.now + _DAY_MS))
+    row = tx.connection.execute(
+        _with_asker()
+        .where(requests.c.state == "open", requests.c.not_before <= tx.now)
+        .order_by(requests.c.turn, requests.c.admitted_at, requests.c.request_id)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        first = tx.connection.execute(
+            select(func.min(requests.c.not_before)).where(requests.c.state == "open")
+        ).scalar()
+        return Wait(None if first is None else max(0.0, (max(first, free_at) - tx.now) / 1000))
+    if free_at > tx.now:
+        return Wait((free_at - tx.now) / 1000)
+    tx.connection.execute(
+        update(requests)
+        .where(requests.c.request_id == row.request_id)
+        .values(state="sending", owner=owner, attempts=row.attempts + 1)
+    )
+    tx.connection.execute(update(pace).values(next_at=round(tx.now + spacing)))
+    return _taken(row, attempt=row.attempts + 1)
+
+
+def pause(tx: Transaction, seconds: float) -> None:
+    """Let nobody ask the MPC for so long."""
+    until = round(tx.now + seconds * 1000)
+    tx.connection.execute(update(pace).where(pace.c.paused_until < until).values(paused_until=until))
+
+
+def put_back(tx: Transaction, request_id: str, *, owner: str, wait_s: float) -> bool:
+    """Open a request again that was surely not processed; False where it is not this owner's any more."""
+    changed = tx.connection.execute(
+        update(requests)
+        .where(_held(request_id, owner))
+        .values(state="open", owner=None, not_before=round(tx.now + wait_s * 1000))
+    )
+    return changed.rowcount == 1
+
+
+def end(
+    tx: Transaction,
+    request_id: str,
+    *,
+    owner: str,
+    outcome: str,
+    http_status: int | None = None,
+    detail: str | None = None,
+    until: int | None = None,
+) -> bool:
+    """End a request; False where it is not this owner's any more, and then nothing may be recorded."""
+    changed = tx.connection.execute(
+        update(requests)
+        .where(_held(request_id, owner))
+        .values(state="done", owner=None, outcome=outcome, http_status=http_status, detail=detail, until=until)
+        .returning(requests.c.command_id)
+    ).one_or_none()
+    if changed is not None:
+        _count_down(tx, changed.command_id, 1)
+    return changed is not None
+
+
+def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """End what a command has not sent yet; returns the ID, label and kinds of each."""
+    rows = tx.connection.execute(
+        update(requests)
+        .where(requests.c.command_id == command_id, requests.c.state == "open")
+        .values(state="done", outcome=outcome, detail=detail)
+        .returning(requests.c.request_id, requests.c.label, requests.c.kinds)
+    ).all()
+    _count_down(tx, command_id, len(rows))
+    return [(row.request_id, row.label, tuple(row.kinds.split())) for row in rows]
+
+
+def orphans(tx: Transaction) -> list[tuple[Taken, str]]:
+    """Return the requests whose owner is dead while they were being sent, and that owner."""
+    lost = _with_asker().where(requests.c.state == "sending", ~is_alive(requests.c.owner, tx.now))
+    return [(_taken(row, attempt=row.attempts), row.owner) for row in tx.connection.execute(lost)]
+
+
+def drop(tx: Transaction, command_ids: Iterable[str]) -> None:
+    """Forget commands that were answered."""
+    gone = list(command_ids)
+    tx.connection.execute(delete(requests).where(requests.c.command_id.in_(gone)))
+    tx.connection.execute(delete(commands).where(commands.c.command_id.in_(gone)))
+
+
+def _with_asker() -> Select[Any]:
+    return select(requests, commands.c.source, commands.c.team_id, commands.c.channel_id, commands.c.user_id).join(
+        commands, commands.c.command_id == requests.c.command_id
+    )
+
+
+def _taken(row: Row[Any], *, attempt: int) -> Taken:
+    return Taken(
+        request_id=row.request_id,
+        command_id=row.command_id,
+        asker=Asker(source=row.source, team_id=row.team_id, channel_id=row.channel_id, user_id=row.user_id),
+        label=row.label,
+        kinds=tuple(row.kinds.split()),
+        stations=tuple(row.stations.split()),
+        attempt=attempt,
+    )
+
+
+def _first_turn(tx: Transaction, asker: Asker) -> int:
+    """Return the turn of an asker's next request: after their own, but not after others' later ones."""
+    same_user = commands.c.user_id.is_(None) if asker.user_id is None else commands.c.user_id == asker.user_id
+    now_serving = select(func.min(requests.c.turn)).where(requests.c.state == "open").scalar_subquery()
+    own_last = (
+        select(func.max(requests.c.turn))
+        .join(commands, commands.c.command_id == requests.c.command_id)
+        .where(requests.c.state == "open", same_user)
+        .scalar_subquery()
+    )
+    row = tx.connection.execute(select(now_serving.label("serving"), own_last.label("own"))).one()
+    return max(row.serving or 0, 0 if row.own is None else row.own + 1)
+
+
+def _held(request_id: str, owner: str) -> ColumnElement[bool]:
+    return (requests.c.request_id == request_id) & (requests.c.owner == owner) & (requests.c.state == "sending")
+
+
+def _count_down(tx: Transaction, command_id: str, by: int) -> None:
+    tx.connection.execute(
+        update(commands).where(commands.c.command_id == command_id).values(open_count=commands.c.open_count - by)
+    )
+    tx.connection.execute(
+        update(commands)
+        .where(commands.c.command_id == command_id, commands.c.open_count == 0, commands.c.source != "cli")
+        .values(reply_at=tx.now)
+    )

@@ -1,0 +1,264 @@
+"""The trail: events are appended, read and checked, and there is no other verb.
+
+It knows the form of an event and the chain of hashes. It refuses to change or remove an event, to call anybody,
+and to put anything into words.
+
+The hash of an event is the SHA-256, in hexadecimal, of the canonical JSON (RFC 8785: keys sorted, no blanks,
+UTF-8) of all its exported keys but `hash` itself. `prev_hash` is among them: that makes the chain. The first
+event's `prev_hash` is 64 zeros.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from bot.outcomes import Outcome
+from bot.store.database import Transaction
+from bot.store.tables import events, head
+
+REQUESTED = "requested"
+SENDING = "sending"
+OUTCOMES = tuple(Outcome)
+EVENTS = (REQUESTED, SENDING, *OUTCOMES)
+SOURCES = ("slash", "modal", "shortcut", "cli")
+
+KEYS = (
+    "seq", "id", "at", "request_id", "source", "team_id", "channel_id", "user_id", "label", "kinds",
+    "event", "http_status", "elapsed_ms", "detail", "prev_hash", "hash",
+)  # fmt: skip
+"""The keys of an exported event, in the order in which they are exported."""
+
+GENESIS = "0" * 64
+
+PAGE = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks, from where; IDs, never names.
+
+    Attributes:
+        source: one of `SOURCES`.
+        team_id: Slack's; None from the terminal, as the other two.
+    """
+
+    source: str
+    team_id: str | None = None
+    channel_id: str | None = None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, before it has its place in the chain."""
+
+    event: str
+    request_id: str
+    asker: Asker
+    label: str | None = None
+    kinds: tuple[str, ...] | None = None
+    http_status: int | None = None
+    elapsed_ms: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which events to read; what is None does not narrow. Times are milliseconds since 1970."""
+
+    since: int | None = None
+    until: int | None = None
+    team_id: str | None = None
+    channel_id: str | None = None
+    user_id: str | None = None
+    label: str | None = None
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What checking the chain found.
+
+    Attributes:
+        count: how many events were in order.
+        fault: the first break, or None where the trail is intact.
+    """
+
+    count: int
+    head: str
+    fault: str | None = field(default=None)
+
+
+def new_id() -> str:
+    """Return an ID that is short enough to be read aloud: 12 characters, 60 bits, none that look alike."""
+    return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(12))
+
+
+def timestamp(milliseconds: int) -> str:
+    """Return the RFC 3339 form (UTC, milliseconds) of `milliseconds` since 1970."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
+
+
+def milliseconds(text: str) -> int:
+    """Return the milliseconds since 1970 of an RFC 3339 moment, or of a date (its begin); without a zone: UTC.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round((moment - _EPOCH) / timedelta(milliseconds=1))
+
+
+def event_hash(exported: dict[str, Any]) -> str:
+    """Return the hash of an event, given with its exported keys (see the module's docstring)."""
+    content = {key: value for key, value in exported.items() if key != "hash"}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
+    """Append events in the given order; they are durable when the transaction commits.
+
+    Returns:
+        Their numbers.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: a request already has its outcome.
+    """
+    rows = []
+    for one in new:
+        tx.seq += 1
+        row: dict[str, Any] = {
+            "seq": tx.seq,
+            "id": secrets.token_hex(16),
+            "at": tx.now,
+            "request_id": one.request_id,
+            "source": one.asker.source,
+            "team_id": one.asker.team_id,
+            "channel_id": one.asker.channel_id,
+            "user_id": one.asker.user_id,
+            "label": one.label,
+            "kinds": None if one.kinds is None else " ".join(one.kinds),
+            "event": str(one.event),
+            "http_status": one.http_status,
+            "elapsed_ms": one.elapsed_ms,
+            "detail": one.detail,
+            "prev_hash": tx.hash,
+        }
+        tx.hash = row["hash"] = event_hash(_exported(row))
+        rows.append(row)
+    if rows:
+        tx.connection.execute(insert(events), rows)
+        tx.connection.execute(update(head).where(head.c.one == 1).values(seq=tx.seq, hash=tx.hash))
+    return [row["seq"] for row in rows]
+
+
+def read(
+    connection: Connection, narrow: Filter, *, after: int = 0, newest: int | None = None, page: int = PAGE
+) -> Iterator[dict[str, Any]]:
+    """Yield events with the exported keys, oldest first, in constant memory.
+
+    Args:
+        connection: from `Database.reading`.
+        narrow: which events.
+        after: only those with a greater `seq`.
+        newest: only so many, the last ones.
+        page: how many are held in memory at a time.
+    """
+    wanted = _narrowed(narrow)
+    if newest is not None:
+        rows = connection.execute(wanted.order_by(events.c.seq.desc()).limit(newest)).mappings().all()
+        yield from (_exported(dict(row)) for row in reversed(rows))
+        return
+    while True:
+        rows = (
+            connection.execute(wanted.where(events.c.seq > after).order_by(events.c.seq).limit(page)).mappings().all()
+        )
+        yield from (_exported(dict(row)) for row in rows)
+        if len(rows) < page:
+            return
+        after = rows[-1]["seq"]
+
+
+def last_possible_mail(connection: Connection, label: str) -> int | None:
+    """Return when the label was last accepted or may have been (`unknown`), or None."""
+    asked = (
+        select(events.c.at)
+        .where(events.c.label == label, events.c.event.in_((Outcome.ACCEPTED, Outcome.UNKNOWN)))
+        .order_by(events.c.seq.desc())
+        .limit(1)
+    )
+    return connection.execute(asked).scalar()
+
+
+def requested_since(connection: Connection, user_id: str | None, since: int) -> list[int]:
+    """Return the times of a user's requests since `since`, oldest first; None stands for the terminal's."""
+    same_user = events.c.user_id.is_(None) if user_id is None else events.c.user_id == user_id
+    asked = select(events.c.at).where(same_user, events.c.event == REQUESTED, events.c.at > since)
+    return list(connection.execute(asked.order_by(events.c.at)).scalars())
+
+
+def head_of(connection: Connection) -> tuple[int, str]:
+    """Return the number and the hash of the last event."""
+    row = connection.execute(select(head.c.seq, head.c.hash)).one()
+    return row.seq, row.hash
+
+
+def verify(connection: Connection) -> Verdict:
+    """Recompute every hash of the trail and compare its end with the head that is kept beside it."""
+    expected, previous = 1, GENESIS
+    for one in read(connection, Filter()):
+        fault = None
+        if one["seq"] != expected:
+            fault = f"event {expected} is missing; event {one['seq']} stands in its place"
+        elif one["prev_hash"] != previous:
+            fault = f"event {expected}: prev_hash should be {previous[:12]}…, and is {one['prev_hash'][:12]}…"
+        elif (computed := event_hash(one)) != one["hash"]:
+            fault = f"event {expected}: its content hashes to {computed[:12]}…, and its hash is {one['hash'][:12]}…"
+        if fault:
+            return Verdict(count=expected - 1, head=previous, fault=fault)
+        expected, previous = expected + 1, one["hash"]
+    seq, last = head_of(connection)
+    if (seq, last) == (expected - 1, previous):
+        return Verdict(count=seq, head=last)
+    if seq >= expected:
+        fault = f"event {expected} is missing: the trail ends before it, and its head is event {seq} ({last[:12]}…)"
+    elif seq < expected - 1:
+        fault = f"event {seq + 1} should not be there: the head is event {seq} ({last[:12]}…)"
+    else:
+        fault = f"event {seq}: its hash is {previous[:12]}…, and the head that is kept beside it says {last[:12]}…"
+    return Verdict(count=expected - 1, head=previous, fault=fault)
+
+
+def _exported(row: dict[str, Any]) -> dict[str, Any]:
+    kinds = row["kinds"]
+    return {**row, "at": timestamp(row["at"]), "kinds": None if kinds is None else kinds.split()}
+
+
+def _narrowed(narrow: Filter) -> Select[Any]:
+    wanted = select(events)
+    if narrow.since is not None:
+        wanted = wanted.where(events.c.at >= narrow.since)
+    if narrow.until is not None:
+        wanted = wanted.where(events.c.at < narrow.until)
+    if narrow.team_id is not None:
+        wanted = wanted.where(events.c.team_id == narrow.team_id)
+    if narrow.channel_id is not None:
+        wanted = wanted.where(events.c.channel_id == narrow.channel_id)
+    if narrow.user_id is not None:
+        wanted = wanted.where(events.c.user_id == narrow.user_id)
+    if narrow.label is not None:
+        wanted = wanted.where(events.c.label == narrow.label)
+    if narrow.events:
+        wanted = wanted.where(events.c.event.in_(narrow.events))
+    return wanted

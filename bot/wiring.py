@@ -1,0 +1,126 @@
+"""The composition root: the only place that builds the database, the clients and the threads, from the settings.
+
+It knows how the rooms fit together. It refuses to decide anything.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot import trail
+from bot.config import Settings
+from bot.mpc import MPC
+from bot.policy import Policy
+from bot.retrieval import Retrieval
+from bot.store.database import Database
+from bot.worker import Errands, Worker
+
+if TYPE_CHECKING:
+    from slack_bolt import App
+
+SLACK_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """What a command on the terminal works with."""
+
+    database: Database
+    retrieval: Retrieval
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What serves Slack."""
+
+    database: Database
+    worker: Worker
+    app: "App"
+
+
+@contextmanager
+def database_of(settings: Settings, *, upgrade: bool = True) -> Iterator[Database]:
+    """Give the database, with this program's tables in it; SQLite gets them here.
+
+    Raises:
+        SchemaError: PostgreSQL does not have them, or the database is newer than this program.
+        DatabaseUnavailable: it does not answer.
+    """
+    database = Database(settings.database_url)
+    try:
+        if upgrade and database.dialect == "sqlite" and database.schema() is None:
+            from bot.migrations.run import upgrade as run  # noqa: PLC0415 - Alembic is slow to load
+
+            run(database)
+        database.check_schema()
+        yield database
+    finally:
+        database.close()
+
+
+def terminal(settings: Settings, database: Database) -> Terminal:
+    """Build what `retrieve` needs: the same use case, and nobody to tell but who waits for it."""
+    owner = trail.new_id()
+    retrieval = _retrieval(settings, database, owner)
+    errands = _errands(settings, database, owner) if settings.slack_bot_token and settings.audit_channel else None
+    if errands is not None:
+        errands = Errands(reply=lambda: None, tell=errands.tell)
+    return Terminal(
+        database=database,
+        retrieval=retrieval,
+        worker=Worker(database=database, retrieval=retrieval, owner=owner, errands=errands),
+    )
+
+
+def service(settings: Settings, database: Database) -> Service:
+    """Build what `serve` needs; nothing runs yet."""
+    from bot.slack.actcode import Actcode  # noqa: PLC0415 - the terminal does not load Bolt
+    from bot.slack.app import build_app  # noqa: PLC0415
+
+    owner = trail.new_id()
+    retrieval = _retrieval(settings, database, owner)
+    worker = Worker(database=database, retrieval=retrieval, owner=owner, errands=_errands(settings, database, owner))
+    actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake)
+    app = build_app(token=settings.slack_bot_token or "", actcode=actcode)
+    return Service(database=database, worker=worker, app=app)
+
+
+def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
+    return Retrieval(
+        database=database,
+        mpc=MPC(api_url=settings.mpc_api_url, timeout_s=settings.mpc_timeout_s),
+        policy=Policy(
+            allowed_channels=settings.allowed_channels,
+            allowed_users=settings.allowed_users,
+            max_labels=settings.max_labels,
+            user_hourly_limit=settings.user_hourly_limit,
+            cooldown_s=settings.cooldown_s,
+        ),
+        owner=owner,
+        rate_per_s=settings.mpc_rate_per_s,
+        jitter=random.random,
+    )
+
+
+def _errands(settings: Settings, database: Database, owner: str) -> Errands:
+    from slack_sdk import WebClient  # noqa: PLC0415 - the terminal does not load it without need
+
+    from bot.slack.audit_channel import AuditChannel  # noqa: PLC0415
+    from bot.slack.replies import Replies  # noqa: PLC0415
+
+    # Its default would send a post again whose connection broke after Slack had taken it.
+    client = WebClient(
+        token=settings.slack_bot_token,
+        base_url=settings.slack_api_url,
+        timeout=SLACK_TIMEOUT_S,
+        retry_handlers=[],
+    )
+    replies = Replies(database=database, client=client, owner=owner)
+    if settings.audit_channel is None:
+        return Errands(reply=replies.step, tell=lambda: None)
+    channel = AuditChannel(database=database, client=client, channel_id=settings.audit_channel, owner=owner)
+    channel.follow()
+    return Errands(reply=replies.step, tell=channel.step)

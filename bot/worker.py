@@ -1,0 +1,233 @@
+"""The threads behind the doors: they send what is open, rescue what is orphaned, and run Slack's errands.
+
+It knows when to look, and how to stop. It refuses to know what is done.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.admission import ANNOUNCE_AFTER_MS
+from bot.retrieval import Retrieval, keep_trying
+from bot.store import presence, queue
+from bot.store.database import Database, DatabaseUnavailable, Transaction
+
+MOST_IN_FLIGHT = 100
+"""Five requests a second that each take the full time-out are no more than this; a thread each."""
+REPLIERS = 4
+LOOK_S = 1.0
+TIDY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Loop:
+    """A thread that calls `step` again and again.
+
+    Args:
+        name: of the thread.
+        step: does what there is to do, and returns after how many seconds it wants to be called again; None:
+            when it is woken.
+    """
+
+    def __init__(self, name: str, step: Callable[[], float | None]) -> None:
+        self._name = name
+        self._step = step
+        self._woken = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Let `step` be called at once."""
+        self._woken.set()
+
+    def let_go(self) -> None:
+        """Make no other step; does not wait."""
+        self._stopping = True
+
+    def stop(self, *, timeout_s: float) -> bool:
+        """End after the step under way, or never begin; False where that took longer than `timeout_s`."""
+        self._stopping = True
+        self._woken.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                pause_s = self._step()
+                failures = 0
+            except DatabaseUnavailable as fault:
+                failures += 1
+                if failures == 1:
+                    log.error("%s: the database does not answer (%s); trying again", self._name, fault)  # noqa: TRY400
+                pause_s = 1.0
+            except Exception:
+                # The edge: whatever one step stumbles over must not end the thread that serves all the others.
+                failures += 1
+                log.exception("%s: an unforeseen failure; trying again", self._name)
+                pause_s = min(30.0, 2.0**failures)
+            if pause_s != 0 and not self._stopping:
+                self._woken.wait(pause_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errands:
+    """What is to be told to Slack.
+
+    Attributes:
+        reply: makes the replies that are due.
+        tell: posts to the audit channel what it has not been told.
+    """
+
+    reply: Callable[[], float | None]
+    tell: Callable[[], float | None]
+
+
+class Worker:
+    """Everything that goes on in the background of one process.
+
+    Args:
+        database: where the work is.
+        retrieval: what is done with it.
+        owner: this process, as the others know it.
+        errands: None where Slack is not served, as on the terminal.
+    """
+
+    def __init__(self, *, database: Database, retrieval: Retrieval, owner: str, errands: Errands | None = None) -> None:
+        self._database = database
+        self._retrieval = retrieval
+        self._owner = owner
+        self._beat_due = self._tidy_due = 0.0
+        self._in_flight = 0
+        self._changed = threading.Condition()
+        self._giving_up = False
+        self._sender = Loop("sender", self._send_next)
+        self._lookout = Loop("lookout", self._look)
+        errands = errands or Errands(reply=lambda: None, tell=lambda: None)
+        # More than one, so that one response_url that hangs does not keep everybody waiting.
+        self._repliers = [Loop(f"replier-{number}", errands.reply) for number in range(REPLIERS)]
+        self._teller = Loop("teller", errands.tell)
+        self._errands = errands
+
+    def start(self) -> None:
+        """Show that this process is alive, and begin.
+
+        Raises:
+            DatabaseUnavailable: it cannot be shown; without that, others would take our requests for orphans.
+        """
+        self._look()
+        for loop in (self._lookout, self._sender, *self._repliers, self._teller):
+            loop.start()
+
+    def wake(self) -> None:
+        """Something was decided: there may be something to send, and to tell; do not wait for the next look."""
+        self._sender.wake()
+        self._teller.wake()
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when a request has been dealt with, or after so long."""
+        with self._changed:
+            self._changed.wait(timeout_s)
+
+    def drain(self) -> None:
+        """Take nothing more from now on; safe to call from a signal handler."""
+        self._sender.let_go()
+
+    def stop(self, *, grace_s: float) -> None:
+        """Take nothing more, let what is under way finish for so long, and leave the rest to others."""
+        end = time.monotonic() + grace_s
+        self._sender.stop(timeout_s=grace_s)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._in_flight, timeout=max(0.0, end - time.monotonic()))
+            left = self._in_flight
+        self._giving_up = True
+        if left:
+            log.warning("%d requests were still under way when the time to finish was over", left)
+        self._lookout.stop(timeout_s=max(1.0, end - time.monotonic()))
+        errands = [(loop, self._errands.reply) for loop in self._repliers] + [(self._teller, self._errands.tell)]
+        for loop, errand in errands:
+            if loop.stop(timeout_s=max(1.0, end - time.monotonic())):
+                _finish(errand, end)
+        try:
+            self._database.write(lambda tx: presence.leave(tx, self._owner))
+        except DatabaseUnavailable as fault:
+            log.warning("the database does not answer (%s); others will take over a little later", fault)
+
+    def _send_next(self) -> float | None:
+        with self._changed:
+            if self._in_flight >= MOST_IN_FLIGHT:
+                return LOOK_S
+        taken_at = time.monotonic()
+        taken = self._retrieval.take()
+        if isinstance(taken, queue.Wait):
+            return taken.seconds
+        with self._changed:
+            self._in_flight += 1
+        threading.Thread(target=self._carry, args=(taken, taken_at), name="post", daemon=True).start()
+        return 0
+
+    def _carry(self, taken: queue.Taken, taken_at: float) -> None:
+        try:
+            answer = self._retrieval.send(taken, taken_at=taken_at)
+            keep_trying(
+                lambda: self._retrieval.finish(taken, answer),
+                give_up=lambda: self._giving_up,
+                what=f"request {taken.request_id} for {taken.label}: {answer.outcome} (HTTP {answer.http_status})",
+            )
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._changed.notify_all()
+            for loop in (self._sender, *self._repliers, self._teller):
+                loop.wake()
+
+    def _look(self) -> float:
+        now = time.monotonic()
+        beats, tidies = now >= self._beat_due, now >= self._tidy_due
+
+        def work(tx: Transaction) -> presence.Work:
+            # First of all: a process must not take its own requests for orphans after a pause.
+            if beats:
+                presence.beat(tx, self._owner)
+            if tidies:
+                presence.tidy(tx)
+            return presence.look(tx, announce_after_ms=ANNOUNCE_AFTER_MS)
+
+        found = self._database.write(work)
+        if beats:
+            self._beat_due = now + presence.BEAT_S
+        if tidies:
+            self._tidy_due = now + TIDY_S
+        self._wake_for(found)
+        return LOOK_S
+
+    def _wake_for(self, found: presence.Work) -> None:
+        if found.rescue:
+            rescued = self._retrieval.rescue()
+            log.warning("%d requests of a process that has ended may or may not have reached the MPC", rescued)
+        if found.send:
+            self._sender.wake()
+        if found.reply or found.rescue:
+            for loop in self._repliers:
+                loop.wake()
+        if found.tell or found.rescue:
+            self._teller.wake()
+
+
+def _finish(errand: Callable[[], float | None], end: float) -> None:
+    """Run an errand until nothing is due, or the time is over; what is left is done by whoever comes next."""
+    try:
+        while time.monotonic() < end and errand() == 0:
+            pass
+    except DatabaseUnavailable as fault:
+        log.warning("the database does not answer (%s); Slack will be told later", fault)

