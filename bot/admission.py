@@ -11,7 +11,7 @@ from bot import trail
 from bot.labels import Fault, Label, Parsed
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
-from bot.store import outbox, queue
+from bot.store import entry, outbox, queue
 from bot.store.database import Transaction
 from bot.trail import Asker, Event
 
@@ -107,7 +107,7 @@ def admit(
     _record(tx, asker, parsed, admission)
     if admission.command_id is not None:
         url = delivery.response_url
-        queue.add(
+        entry.add(
             tx,
             command_id=admission.command_id,
             asker=asker,
@@ -136,7 +136,7 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
         return _refused(labels, refusal)
     if not wanted:
         return Admission(items=items)
-    ahead = queue.ahead_of(tx, asker)
+    ahead = entry.ahead_of(tx, asker)
     pause_s = queue.pause_left(tx)
     wait_s = pause_s + (ahead + wanted) * queue.SPACING / rate_per_s
     # A queue, a pause or many labels: it is said at once that this takes a while. Otherwise the answer is near.
@@ -145,7 +145,7 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
 
 
 def _cool(tx: Transaction, policy: Policy, labels: tuple[Label, ...]) -> tuple[Item, ...]:
-    under_way = queue.under_way(tx, [one.text for one in labels])
+    under_way = entry.under_way(tx, [one.text for one in labels])
     return tuple(
         _item(
             one,
@@ -167,8 +167,8 @@ def _item(label: Label, denial: Denial | None) -> Item:
     return Item(request_id=trail.new_id(), label=label.text, kinds=label.kinds, stations=label.stations, denial=denial)
 
 
-def _new_request(item: Item) -> queue.NewRequest:
-    return queue.NewRequest(
+def _new_request(item: Item) -> entry.NewRequest:
+    return entry.NewRequest(
         request_id=item.request_id,
         label=item.label,
         kinds=item.kinds,

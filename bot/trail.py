@@ -1,4 +1,4 @@
-"""The trail: events are appended, read and checked, and there is no other verb.
+"""The trail: events are appended and read, and there is no other verb.
 
 It knows the form of an event and the chain of hashes. It refuses to change or remove an event, to call anybody,
 and to put anything into words.
@@ -12,7 +12,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,20 +80,6 @@ class Filter:
     user_id: str | None = None
     label: str | None = None
     events: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What checking the chain found.
-
-    Attributes:
-        count: how many events were in order.
-        fault: the first break, or None where the trail is intact.
-    """
-
-    count: int
-    head: str
-    fault: str | None = field(default=None)
 
 
 def new_id() -> str:
@@ -212,32 +198,6 @@ def head_of(connection: Connection) -> tuple[int, str]:
     """Return the number and the hash of the last event."""
     row = connection.execute(select(head.c.seq, head.c.hash)).one()
     return row.seq, row.hash
-
-
-def verify(connection: Connection) -> Verdict:
-    """Recompute every hash of the trail and compare its end with the head that is kept beside it."""
-    expected, previous = 1, GENESIS
-    for one in read(connection, Filter()):
-        fault = None
-        if one["seq"] != expected:
-            fault = f"event {expected} is missing; event {one['seq']} stands in its place"
-        elif one["prev_hash"] != previous:
-            fault = f"event {expected}: prev_hash should be {previous[:12]}…, and is {one['prev_hash'][:12]}…"
-        elif (computed := event_hash(one)) != one["hash"]:
-            fault = f"event {expected}: its content hashes to {computed[:12]}…, and its hash is {one['hash'][:12]}…"
-        if fault:
-            return Verdict(count=expected - 1, head=previous, fault=fault)
-        expected, previous = expected + 1, one["hash"]
-    seq, last = head_of(connection)
-    if (seq, last) == (expected - 1, previous):
-        return Verdict(count=seq, head=last)
-    if seq >= expected:
-        fault = f"event {expected} is missing: the trail ends before it, and its head is event {seq} ({last[:12]}…)"
-    elif seq < expected - 1:
-        fault = f"event {seq + 1} should not be there: the head is event {seq} ({last[:12]}…)"
-    else:
-        fault = f"event {seq}: its hash is {previous[:12]}…, and the head that is kept beside it says {last[:12]}…"
-    return Verdict(count=expected - 1, head=previous, fault=fault)
 
 
 def _exported(row: dict[str, Any]) -> dict[str, Any]:

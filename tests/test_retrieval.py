@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bot import labels, trail
+from bot import labels, verification
 from bot.admission import Admission, Delivery
 from bot.mpc import MPC, Answer
 from bot.outcomes import Outcome
@@ -403,4 +403,4 @@ def test_every_request_of_the_trail_has_one_outcome_and_the_chain_holds(database
     for _ in range(2):
         retrieval.finish(take(retrieval), OK)
     with database.reading() as connection:
-        assert trail.verify(connection).fault is None
+        assert verification.verify(connection).fault is None

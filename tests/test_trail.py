@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import exc, text
 
-from bot import trail
+from bot import trail, verification
 from bot.outcomes import Outcome
 from bot.store.database import Database
 from bot.trail import Asker, Event
@@ -109,7 +109,7 @@ def test_threads_make_one_chain(database: Database) -> None:
     for one in threads:
         one.join()
     with database.reading() as connection:
-        verdict = trail.verify(connection)
+        verdict = verification.verify(connection)
     assert (verdict.count, verdict.fault) == (80, None)
 
 
@@ -136,7 +136,7 @@ def test_verify_names_the_first_broken_row(database: Database, forgery: str) -> 
         lift_the_guard(database, connection)
         connection.execute(text(statement))
     with database.reading() as reader:
-        verdict = trail.verify(reader)
+        verdict = verification.verify(reader)
     assert named in str(verdict.fault)
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bot import __version__, config, logs
 from bot.config import ConfigurationError, Settings
@@ -40,9 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help is the same on every terminal, so that the README can show it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100))
+
+
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; the README shows its output."""
-    top = argparse.ArgumentParser(
+    """Return the parser of all commands."""
+    top = _Parser(
         prog="actcode", description="Asks the Minor Planet Center to mail action codes again, from Slack or from here."
     )
     top.add_argument("--version", action="version", version=f"actcode {__version__}")
@@ -59,29 +67,27 @@ def parser() -> argparse.ArgumentParser:
     retrieve.add_argument("labels", nargs="+", metavar="LABEL", help="(a label that begins with a dash: after --)")
     retrieve.add_argument("--json", action="store_true", help="print one JSON array, for scripts")
 
-    _audit(commands.add_parser("audit", help="read the trail"))
+    audit = commands.add_parser("audit", help="read the trail: list, export, verify")
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+    shown = actions.add_parser("list", help="show the last events")
+    shown.add_argument("--last", type=int, default=50, metavar="N", help="how many (50)")
+    export = actions.add_parser("export", help="write events to standard output, oldest first")
+    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
+    for one in (shown, export):
+        one.add_argument("--since", metavar="WHEN", help="from then on (2026-01-31 or 2026-01-31T04:00:00Z)")
+        one.add_argument("--until", metavar="WHEN", help="before that moment")
+        one.add_argument("--channel", metavar="ID")
+        one.add_argument("--user", metavar="ID")
+        one.add_argument("--label")
+        one.add_argument("--event", action="append", default=[], help="may be given more than once")
+    actions.add_parser("verify", help="check that the trail is whole and unchanged")
+
     commands.add_parser("check", help="tell whether this installation would work, and what to do")
 
-    database = commands.add_parser("db", help="look after the database")
-    actions = database.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("upgrade", help="bring the database to the current schema")
+    database = commands.add_parser("db", help="look after the database: upgrade")
+    steps = database.add_subparsers(dest="action", required=True, metavar="ACTION")
+    steps.add_parser("upgrade", help="bring the database to the current schema")
     return top
-
-
-def _audit(audit: argparse.ArgumentParser) -> None:
-    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
-    narrow = argparse.ArgumentParser(add_help=False)
-    narrow.add_argument("--since", metavar="WHEN", help="from this moment on (2026-01-31 or 2026-01-31T04:00:00Z)")
-    narrow.add_argument("--until", metavar="WHEN", help="before this moment")
-    narrow.add_argument("--channel", metavar="ID")
-    narrow.add_argument("--user", metavar="ID")
-    narrow.add_argument("--label")
-    narrow.add_argument("--event", action="append", default=[], help="may be given more than once")
-    shown = actions.add_parser("list", parents=[narrow], help="show the last events")
-    shown.add_argument("--last", type=int, default=50, metavar="N", help="how many (50)")
-    export = actions.add_parser("export", parents=[narrow], help="write events to standard output, oldest first")
-    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
-    actions.add_parser("verify", help="check that the trail is whole and unchanged")
 
 
 def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:

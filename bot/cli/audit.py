@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bot import trail, wiring
+from bot import trail, verification, wiring
 from bot.cli.terminal import console, local_time
 from bot.config import ConfigurationError, Settings
 from bot.trail import Filter
@@ -33,7 +33,7 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
 
 def _verify(settings: Settings) -> int:
     with wiring.database_of(settings) as database, database.reading() as connection:
-        verdict = trail.verify(connection)
+        verdict = verification.verify(connection)
     if verdict.fault is not None:
         print(f"The trail is broken: {verdict.fault}. The {verdict.count} events before that are in order.")
         return 1

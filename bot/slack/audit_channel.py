@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from bot import trail
 from bot.slack import messages
 from bot.slack.replies import describe
-from bot.store import outbox
+from bot.store import channels
 from bot.store.database import Database
 
 MOST_LINES = 25
@@ -59,11 +59,11 @@ class AuditChannel:
 
     def follow(self) -> None:
         """Begin with what is recorded from now on, where this channel has not been told anything yet."""
-        self._database.write(lambda tx: outbox.follow(tx, self._channel_id))
+        self._database.write(lambda tx: channels.follow(tx, self._channel_id))
 
     def step(self) -> float | None:
         """Make one post; returns after how many seconds the next one may follow, None: nothing is left to tell."""
-        turn = self._database.write(lambda tx: outbox.claim_channel(tx, self._channel_id, owner=self._owner))
+        turn = self._database.write(lambda tx: channels.claim(tx, self._channel_id, owner=self._owner))
         if isinstance(turn, float):
             return turn
         with self._database.reading() as connection:
@@ -75,7 +75,7 @@ class AuditChannel:
             return 1.0
         pause_ms = PAUSE_MS if events else 0
         self._database.write(
-            lambda tx: outbox.told(tx, self._channel_id, owner=self._owner, seq=upto, pause_ms=pause_ms)
+            lambda tx: channels.told(tx, self._channel_id, owner=self._owner, seq=upto, pause_ms=pause_ms)
         )
         return pause_ms / 1000 if upto < last else None
 
@@ -91,7 +91,7 @@ class AuditChannel:
             )
         except (SlackApiError, OSError, HTTPException) as fault:
             wait_ms = self._say(fault)
-            self._database.write(lambda tx: outbox.not_told(tx, self._channel_id, owner=self._owner, wait_ms=wait_ms))
+            self._database.write(lambda tx: channels.not_told(tx, self._channel_id, owner=self._owner, wait_ms=wait_ms))
             return False
         if self._fault is not None:
             log.info("AUDIT_CHANNEL %s: posts are taken again", self._channel_id)

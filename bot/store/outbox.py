@@ -1,4 +1,4 @@
-"""What Slack was told and has still to be: acknowledgements, replies, the audit channels' places in the trail.
+"""What askers were told and have still to be: acknowledgements, announcements, replies.
 
 It knows who tells what, and when to try again. It refuses to know what is said.
 """
@@ -180,51 +180,6 @@ def claim_announcements(tx: Transaction, *, older_than_ms: int) -> list[Announce
             )
         )
     return found
-
-
-def follow(tx: Transaction, channel_id: str) -> None:
-    """Begin to tell an audit channel, from here on; one that is told already goes on where it is."""
-    known = tx.connection.execute(select(channels.c.seq).where(channels.c.channel_id == channel_id)).first()
-    if known is None:
-        tx.connection.execute(insert(channels).values(channel_id=channel_id, seq=tx.seq, next_at=0, tries=0))
-
-
-def claim_channel(tx: Transaction, channel_id: str, *, owner: str) -> int | float:
-    """Take the channel's next turn to be told something.
-
-    Returns:
-        The `seq` up to which it was told (int), or for how many seconds to wait (float).
-    """
-    row = tx.connection.execute(
-        select(channels.c.seq, channels.c.owner, channels.c.next_at, is_alive(channels.c.owner, tx.now).label("held"))
-        .where(channels.c.channel_id == channel_id)
-    ).one()  # fmt: skip
-    if row.owner is not None and row.owner != owner and row.held:
-        return 1.0
-    if row.next_at > tx.now:
-        return float(min(row.next_at - tx.now, RETRY_MS[-1]) / 1000)
-    tx.connection.execute(update(channels).where(channels.c.channel_id == channel_id).values(owner=owner))
-    return int(row.seq)
-
-
-def told(tx: Transaction, channel_id: str, *, owner: str, seq: int, pause_ms: int) -> None:
-    """Move the channel's place to `seq`; the next post may follow after `pause_ms`."""
-    tx.connection.execute(
-        update(channels)
-        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
-        .values(seq=seq, owner=None, next_at=tx.now + pause_ms, tries=0)
-    )
-
-
-def not_told(tx: Transaction, channel_id: str, *, owner: str, wait_ms: int | None) -> None:
-    """Leave the channel's place where it is and try again later: after `wait_ms`, or after a growing pause."""
-    row = tx.connection.execute(select(channels.c.tries).where(channels.c.channel_id == channel_id)).one()
-    pause_ms = wait_ms if wait_ms is not None else RETRY_MS[min(row.tries, len(RETRY_MS) - 1)]
-    tx.connection.execute(
-        update(channels)
-        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
-        .values(owner=None, next_at=tx.now + pause_ms, tries=row.tries + 1)
-    )
 
 
 def under_way(connection: Connection, *, channel_id: str | None, user_id: str | None, count: int) -> list[str]:

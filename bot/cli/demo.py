@@ -1,0 +1,136 @@
+"""`demo`: the same app, unchanged, against a Slack and an MPC inside this process.
+
+No account, no token, no network: everything is on loopback, and the trail is in a file that is thrown away.
+"""
+
+import contextlib
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bot import config, logs, socket_mode, wiring
+from bot.cli import max_level
+from bot.cli.terminal import console, printable
+from bot.config import Settings
+from bot.sandbox import faults
+from bot.sandbox.mpc import SandboxMPC
+from bot.sandbox.slack import SandboxSlack
+from bot.store import outbox
+from bot.store.database import Database
+
+OBSERVERS, AUDIT = "C0OBSERVERS", "C0AUDIT"
+USER = "U0YOU"
+LOOK_S = 0.02
+
+INTRODUCTION = """\
+The action-code bot, with a Slack and an MPC inside this process. Nothing leaves this machine, and nobody is mailed.
+Type what an observer would type; Ctrl-D ends. For example:
+
+  /actcode A10cnQO                     the MPC takes it
+  /actcode 00000DwbEz 5T0D452 703      two tracklets; 703 is the station of the second
+  /actcode 2015 AC2                    a designation, which is no label
+  /actcode lost                        the MPC has no such label
+  /actcode blocked                     the MPC refuses to talk to the bot
+  /actcode broken                      the MPC fails in the middle: was it processed?
+  /actcode log                         what was asked so far
+  /actcode help
+"""
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Prompt for slash commands on a terminal, or read one a line from a pipe; returns 0 at the end."""
+    with tempfile.TemporaryDirectory(prefix="actcode-demo-") as folder, SandboxMPC() as mpc, SandboxSlack() as slack:
+        settings = _settings(environ, Path(folder), mpc, slack)
+        logs.set_up(max_level(settings.log_level), settings.log_format)
+        slack.add_channel(OBSERVERS, "observers")
+        slack.add_channel(AUDIT, "action-codes")
+        mpc.always("lost", faults.answer(404, {"error": "no submission with this label"}))
+        mpc.always("blocked", faults.answer(403, "Forbidden"))
+        mpc.always("broken", faults.answer(500, "Internal Server Error"))
+        with wiring.database_of(settings) as database:
+            service = wiring.service(settings, database)
+            service.worker.start()
+            try:
+                with socket_mode.connected(settings, service, threading.Event()):
+                    _talk(slack, database)
+            finally:
+                service.worker.stop(grace_s=settings.grace_s)
+    return 0
+
+
+def _settings(environ: Mapping[str, str], folder: Path, mpc: SandboxMPC, slack: SandboxSlack) -> Settings:
+    """Return the settings of the environment, but for whom it connects to, and who may ask."""
+    theirs = {name: value for name, value in environ.items() if name not in {"ALLOWED_CHANNELS", "ALLOWED_USERS"}}
+    return config.load(
+        {
+            **theirs,
+            "SLACK_API_URL": slack.api_url,
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "SLACK_SIGNING_SECRET": slack.signing_secret,
+            "AUDIT_CHANNEL": AUDIT,
+            "DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
+            "MPC_API_URL": mpc.url,
+        }
+    )
+
+
+def _talk(slack: SandboxSlack, database: Database) -> None:
+    shown = _Shown(slack)
+    print(INTRODUCTION)
+    for line in _lines():
+        command, _, text = line.strip().partition(" ")
+        if not command:
+            continue
+        if command != "/actcode":
+            print("Type a slash command that begins with /actcode.")
+            continue
+        slack.deliver_socket(slack.command(text.strip(), user=USER, channel=OBSERVERS))
+        shown.show()
+        while not _settled(database):
+            threading.Event().wait(LOOK_S)
+            shown.show()
+        shown.show()
+
+
+def _lines() -> Iterator[str]:
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        if sys.stdin.isatty():
+            import readline  # noqa: F401 - gives input() its history and its cursor keys
+
+            while True:
+                yield input("> ")
+        for line in sys.stdin:
+            print(f"> {printable(line.rstrip())}")
+            yield line
+
+
+def _settled(database: Database) -> bool:
+    left = database.read(outbox.backlog)
+    return not (left.open_requests or left.replies or left.behind)
+
+
+class _Shown:
+    """What of Slack was printed already."""
+
+    def __init__(self, slack: SandboxSlack) -> None:
+        self._slack = slack
+        self._ephemerals = self._posts = 0
+        self._console = console()
+
+    def show(self) -> None:
+        """Print what is new, each line with who sees it."""
+        for one in self._slack.ephemerals[self._ephemerals :]:
+            self._ephemerals += 1
+            self._print("only you see ", one.text, "bold cyan")
+        for post in self._slack.posts[self._posts :]:
+            self._posts += 1
+            self._print("#action-codes", post.text, "bold yellow")
+
+    def _print(self, mark: str, text: str, style: str) -> None:
+        plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        for line in plain.splitlines():
+            self._console.print(f"  {mark} │ ", style=style, end="")
+            self._console.print(printable(line))
