@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 
 T = TypeVar("T")
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -63,9 +63,15 @@ def environment(directory: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
     python-dotenv's own search starts from the calling source file, not from where the operator stands,
     so the file is named here.
+
+    Raises:
+        ConfigurationError: there is a `.env` that cannot be read.
     """
-    from_file = {name: value for name, value in dotenv_values(directory / ".env").items() if value is not None}
-    return {**from_file, **environ}
+    try:
+        found = dotenv_values(directory / ".env")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigurationError([f".env cannot be read ({type(fault).__name__}): it must be UTF-8 text."]) from fault
+    return {**{name: value for name, value in found.items() if value is not None}, **environ}
 
 
 def load(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings:
@@ -111,13 +117,17 @@ def _secret(text: str) -> str:
 
 
 def _url(text: str) -> SplitResult:
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise ValueError("must be a URL such as https://host/path")
-    if url.username or url.password or url.query or url.fragment:
+    wanted = "must be a URL such as https://host/path"
+    try:
+        url = urlsplit(text)
+        _ = url.port  # raises where the port is none
+    except ValueError:
+        raise ValueError(wanted) from None  # Python's own words repeat the place of the port: perhaps a password
+    if url.scheme not in {"http", "https"} or not url.hostname or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(wanted)
+    if "@" in url.netloc or url.query or url.fragment:
         raise ValueError("must be a plain URL, without a user, a query or a fragment")
-    _ = url.port  # raises ValueError where the port is none
-    if url.scheme == "http" and url.hostname not in LOOPBACK:
+    if url.scheme == "http" and not LOOPBACK.fullmatch(url.hostname):
         raise ValueError("must begin with https:// (plain http is for a stand-in on this machine only)")
     return url
 
@@ -133,9 +143,11 @@ def _mpc_api_url(text: str) -> str:
 def _database_url(text: str) -> str:
     if text.startswith("sqlite:///") and text != "sqlite:///" and ":memory:" not in text:
         return text
-    found = re.fullmatch(r"postgres(?:ql)?(?:\+psycopg)?://(.+)", text)
-    if not found:
-        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    # SQLAlchemy would stumble over a port that is none, and take what follows a password's own @ for the host.
+    host = r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]]*)(?::[0-9]{1,5})?"
+    found = re.fullmatch(rf"postgres(?:ql)?(?:\+psycopg)?://(?=.)((?:[^:/@]*(?::[^@]*)?@)?{host}(?:/[^@]*)?)", text)
+    if not found or re.search(r"\s", text):
+        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME (in a password, @ is %40)")
     return "postgresql+psycopg://" + found[1]
 
 

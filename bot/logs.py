@@ -1,7 +1,7 @@
 """The log: lines for an operator, on standard error, as text or as JSON, and without a secret in them.
 
-No code of ours logs a secret. The filter here is for what libraries and tracebacks may say; the loggers of Bolt,
-slack_sdk and urllib3 are held to warnings, because below that they print tokens, whole bodies and response_urls.
+No code of ours logs a secret. The filter here is for what libraries and tracebacks may say; Bolt, slack_sdk and
+urllib3 are held to warnings, because below that they print tokens, whole bodies and response_urls.
 """
 
 import json
@@ -13,13 +13,17 @@ from datetime import UTC, datetime
 
 CHATTY = ("slack_bolt", "slack_sdk", "urllib3", "alembic", "sqlalchemy", "websockets")
 
+# Slashes also as JSON and forms write them, and a code also behind the "n" of a "\\n": tracebacks show such forms.
+_SLASH = r"(?:\\*/|%2[Ff])"
+_WHERE = rf"{_SLASH}(?:commands|actions|app|workflows|services|triggers){_SLASH}"
 _SECRETS = (
-    (re.compile(r"xox[a-z](?:\.xox[a-z])?-[\w-]+|xapp-[\w-]+"), "[token]"),
-    (re.compile(r"https?://[^\s'\"]*/(?:commands|actions|app|workflows|services)/[^\s'\"]+"), "[response_url]"),
-    (re.compile(r"wss?://[^\s'\"]+"), "[socket URL]"),
-    (re.compile(r"(postgres\w*(?:\+\w+)?)://[^\s'\"]+"), r"\1://[…]"),
-    (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "[e-mail address]"),
-    (re.compile(r"\b[A-Za-z0-9]{16}-[A-Z]{3}\b"), "[action code]"),
+    (re.compile(r"xox[a-z](?:\.xox[a-z])?-[\w.%+/=-]+|xapp-[\w.%+/=-]+"), "[token]"),
+    (re.compile(rf"https?(?::|%3A){_SLASH}{{2}}[^\s'\"]*{_WHERE}[^\s'\"]+"), "[response_url]"),
+    (re.compile(rf"{_WHERE}[TE]\w*{_SLASH}[^\s'\"]+"), "[response_url]"),
+    (re.compile(rf"wss?(?::|%3A){_SLASH}{{2}}[^\s'\"]+"), "[socket URL]"),
+    (re.compile(r"(postgres\w*(?:\+\w+)?)://(?:\S*@)?[^\s'\"]*"), r"\1://[…]"),
+    (re.compile(r"(?<![\w.+%-])[\w.+%-]+?(?:@|%40)[\w-]+(?:\.[\w-]+)+"), "[e-mail address]"),
+    (re.compile(r"[A-Za-z0-9]{16}-(?:[A-Z]{3}|(?i:del|com|dne|art|cmt))(?![A-Za-z0-9])"), "[action code]"),
 )
 
 
@@ -32,11 +36,17 @@ def set_up(level: str, form: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
+    handler.addFilter(_not_chatty)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _not_chatty(record: logging.LogRecord) -> bool:
+    # Bolt gives its loggers the root's level whenever an App is made, so theirs do not hold.
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in CHATTY
 
 
 def redact(text: str) -> str:
@@ -48,7 +58,7 @@ def redact(text: str) -> str:
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        said = f"{_moment(record)} {record.levelname} {record.name}: {record.getMessage()}"
+        said = f"{_moment(record)} {record.levelname} {record.name}: {_said(record)}"
         return redact("\n".join(filter(None, (said, _trace(record)))))
 
 
@@ -58,11 +68,18 @@ class _Json(logging.Formatter):
             "at": _moment(record),
             "level": record.levelname,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": redact(_said(record)),
         }
         if trace := _trace(record):
             line["trace"] = redact(trace)
         return json.dumps(line, ensure_ascii=False)
+
+
+def _said(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # logging itself would print the arguments as they are
+        return f"{record.msg} (its arguments do not fit)"
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -8,6 +8,7 @@ Sources: the MPC's "Action Codes API" documentation page and tutorial (the endpo
 nothing), and the MPC's FAQ (five requests a second, then 429, then perhaps a blocked address).
 """
 
+import html
 import http.client
 import json
 import re
@@ -22,6 +23,7 @@ import requests
 import urllib3
 
 from bot import __version__
+from bot.characters import invisible
 from bot.exchange import Exchange, NotSentError
 from bot.outcomes import Outcome
 
@@ -35,7 +37,15 @@ _NO_SUBMISSION = "1947-01-01T00:00:00.000_00000000"
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 _TRY_AGAIN = frozenset({408, 429, 503})
 _NOT_PROCESSED = frozenset({401, 403, *_TRY_AGAIN})
-_REASON_KEYS = ("error", "errors", "message", "reason", "detail", "description", "title", "status")
+_REASON_KEYS = ("error", "errors", "message", "msg", "reason", "detail", "description", "title", "status")
+_LONGEST_WAIT_S = 31_536_000.0
+_AT = r"(?:[@\uff20\ufe6b]|%40)"
+_ADDRESS = re.compile(rf"(?<!\S)\S+?(?:{_AT}\S+|\s*{_AT}\s*[\w-]+\.\S+)")
+# Whoever adds to it, or sets it in another dash, does not hide it; three capitals are one even when more follows.
+_CODE = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z0-9]{16,}\s*[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]\s*"
+    r"(?:[A-Z]{3}|[A-Za-z]{3}(?![A-Za-z0-9]))\S*"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +57,7 @@ class Answer:
         http_status: None where no status line was read.
         detail: the MPC's reason, scrubbed, or a terse note; at most 200 characters.
         again: nothing was processed, and asking again may help.
-        retry_after_s: how long the MPC asks to wait, seconds, unbounded; None where it does not say.
+        retry_after_s: how long the MPC asks to wait, seconds, at most a year; None where it does not say.
         elapsed_ms: from the start of the connection to the end of the answer.
     """
 
@@ -145,15 +155,21 @@ def scrub(text: str) -> str:
     Control and invisible characters, mark-up, e-mail addresses and whatever is shaped like an action code are
     taken out.
     """
-    text = text[: 20 * MAX_REASON]
     text = re.sub(r"<(script|style)\b.*?(</\1\s*>|$)", " ", text, flags=re.IGNORECASE | re.DOTALL)
     text = re.sub(r"<[^<>]*>|<[^<>]*$", " ", text)
-    text = "".join(one if one.isprintable() else " " for one in text)
+    # What does not show is dropped, not replaced: it must not hide an address or a code by cutting it in two.
+    text = "".join(_shown(one) for one in html.unescape(text))
     text = re.sub(r"[<>*~`|]", " ", text)
-    text = re.sub(r"\S+@\S+", "[e-mail address]", text)
-    text = re.sub(r"\S*[A-Za-z0-9]{16}\s?-\s?[A-Za-z]{3}(?![A-Za-z0-9])\S*", "[action code]", text)
+    text = _ADDRESS.sub("[e-mail address]", text)
+    text = _CODE.sub("[action code]", text)
     text = " ".join(text.split())
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1].rstrip() + "…"
+
+
+def _shown(one: str) -> str:
+    if one.isspace() or not (one.isprintable() or invisible(one)):
+        return " "
+    return "" if invisible(one) else one
 
 
 def _classify_success(status: int, body: bytes) -> Answer:
@@ -179,11 +195,10 @@ def _no_constant(name: str) -> object:
 
 
 def _reason(body: bytes) -> str:
-    text = body.decode("utf-8", errors="replace")
     try:
-        content = json.loads(text)
+        content = json.loads(body)
     except (ValueError, RecursionError):
-        return text
+        return body.decode("utf-8-sig", errors="replace")
     return _told(content, depth=0)
 
 
@@ -203,15 +218,15 @@ def _retry_after(text: str | None) -> float | None:
     """Read seconds or an HTTP date (RFC 9110, 10.2.3); whatever else stands there says nothing."""
     if text is None:
         return None
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
-        return float(text)
+    if re.fullmatch(r"\s*[0-9]+\s*", text):
+        return min(float(text), _LONGEST_WAIT_S)
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), _LONGEST_WAIT_S)
 
 
 def _too_late(status: int | None) -> Answer:

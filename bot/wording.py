@@ -113,7 +113,7 @@ def explain(
     if outcome == Outcome.REJECTED:
         return Explanation(word, (f"The MPC rejected it{said}{_quoted(detail)}.",), _CHECK_THE_LABEL)
     if outcome == Outcome.UNKNOWN:
-        why = f"HTTP {http_status}" if http_status and not detail else detail or "no answer"
+        why = ": ".join(filter(None, (f"HTTP {http_status}" if http_status else "", detail))) or "no answer"
         sentence = f"The MPC may or may not have taken it ({why}): the mail may or may not have gone out."
         return Explanation(word, (sentence,), _LOOK_FIRST)
     return Explanation(word, *_unavailable(http_status, detail, until))
@@ -131,7 +131,7 @@ def denial(rule: Rule, *, until: int | None, limit: int | None = None) -> tuple[
         Rule.COOLDOWN: (
             "This label was asked for a short while ago, and the mail may be on its way. Nothing was sent again.",
         ),
-        Rule.UNDER_WAY: ("Somebody is asking for this label at this moment. Nothing was sent twice.",),
+        Rule.UNDER_WAY: ("Somebody is asking for this label at this moment. No second request was sent.",),
     }
     advice: dict[Rule, Text] = {
         Rule.CHANNEL: ("Use a channel that is, or ask whoever runs the bot.",),
@@ -142,7 +142,8 @@ def denial(rule: Rule, *, until: int | None, limit: int | None = None) -> tuple[
         Rule.UNDER_WAY: ("/actcode log shows what comes of it.",),
     }
     if until is not None:
-        return sentences[rule], ("You can ask again after ", Moment(until), ".")
+        first = "Look for the mail first; you" if rule is Rule.COOLDOWN else "You"
+        return sentences[rule], (f"{first} can ask again after ", Moment(until), ".")
     return sentences[rule], advice[rule]
 
 
@@ -164,10 +165,13 @@ _ACCEPTED: tuple[Text, Text] = (
     ),
 )
 _CHECK_THE_LABEL: Text = (
-    "No mail was asked for. Check the spelling and the case of the label. Codes exist only for new NEO and comet "
+    "No mail goes out. Check the spelling and the case of the label. Codes exist only for new NEO and comet "
     "candidates and for NEO and NEOCP follow-up.",
 )
-_LOOK_FIRST: Text = ("Look for the mail before you ask again: each request that the MPC takes mails a person.",)
+_LOOK_FIRST: Text = (
+    "Look for the mail, or ask the original submitter for it, before you ask again: each request that the MPC takes "
+    "mails a person.",
+)
 
 
 def _quoted(detail: str | None) -> str:
@@ -187,6 +191,9 @@ def _unavailable(http_status: int | None, detail: str | None, until: int | None)
     if http_status == 429:
         return (f"The MPC is being asked too often (HTTP 429). {nothing}",), again
     if http_status is not None:
-        return (f"The MPC could not take it (HTTP {http_status}). {nothing}",), again
+        # A redirection or a request for a password: time alone does not mend it.
+        lasting = http_status == 401 or 300 <= http_status < 400
+        tell = (" If that does not help, tell whoever runs the bot: the MPC's service may have changed.",)
+        return (f"The MPC could not take it (HTTP {http_status}). {nothing}",), (*again, *(tell if lasting else ()))
     why = detail or "no connection"
-    return (f"The MPC was not reached ({why}). {nothing}",), again
+    return (f"The request did not reach the MPC ({why}). {nothing}",), again

@@ -81,7 +81,7 @@ class Actcode:
         name, rest = sub_command
         if name == "log":
             return self._log(asker, rest)
-        return messages.USAGE
+        return messages.NO_CHECK if name == "check" and rest.strip() else messages.USAGE
 
     def _retrieve(self, asker: Asker, text: str, command: dict[str, Any]) -> Message | None:
         parsed = labels.parse_all(text)

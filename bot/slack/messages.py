@@ -3,8 +3,8 @@
 It knows what is said to whom. It refuses to decide anything and to post anything.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 from bot import trail, wording
@@ -14,6 +14,11 @@ from bot.outcomes import Outcome
 from bot.slack.richtext import Message, message
 from bot.store.outbox import Announcement, Ended
 from bot.wording import Link, Moment, Strong, Text, Verbatim
+
+LABELS_A_LINE = 25
+MOST_WITHOUT_SUMMARY = 3
+MOST_OF_DETAIL = 100
+"""Of a reason in the log: fifty lines of it fit into one message."""
 
 USAGE = message(
     [
@@ -31,6 +36,16 @@ USAGE = message(
     ]
 )  # fmt: skip
 """What `/actcode` and `/actcode help` answer."""
+
+NO_CHECK = message(
+    [
+        (
+            Strong("Nothing was sent: "),
+            "/actcode check is kept for looking labels up, which this version cannot do yet.",
+        ),
+        ("To ask for the code of a tracklet of that name, quote it: ", Verbatim('/actcode "check"')),
+    ]
+)
 
 
 def not_recorded() -> Message:
@@ -53,18 +68,14 @@ def failed() -> Message:
 
 def faults(parsed: Parsed) -> Message:
     """Return the answer to a command that holds something that is no label: every fault, and the good ones again."""
-    return message(fault_lines(parsed, command="/actcode"))
+    return message(fault_lines(parsed, command="/actcode"), tail=len(_good(parsed, "/actcode")))
 
 
 def fault_lines(parsed: Parsed, *, command: str) -> list[Text]:
     """Return the same as lines; `command` is what the good ones can be pasted behind."""
     lines: list[Text] = [(Strong("Nothing was sent: "), "not everything in this command is a label.")]
     lines += [_fault(one) for one in parsed.faults]
-    if parsed.labels:
-        good: list[wording.Part] = ["These are fine, to be pasted again: "]
-        good.append(Verbatim(f"{command} {paste_again(parsed.labels)}"))
-        lines.append(tuple(good))
-    return lines
+    return [*lines, *_good(parsed, command)]
 
 
 def acknowledgement(admission: Admission) -> Message | None:
@@ -75,13 +86,15 @@ def acknowledgement(admission: Admission) -> Message | None:
             admission.denial.rule, until=admission.denial.until, limit=admission.denial.limit
         )
         lines.append((Strong("Refused. "), *sentence, " ", *advice))
+        lines += [_bullet(one) for one in admission.items]
         return message(lines)
-    lines += [_denied(one) for one in admission.items if one.denial is not None]
+    lines += outcome_lines([_denied(one) for one in admission.items if one.denial is not None])
     stations = [one for one in admission.items if one.stations and one.denial is None]
     lines += [_station(one) for one in stations] if lines else []
     if admission.command_id is not None:
         if admission.wait_s is not None:
-            lines.append((f"Position {admission.ahead + 1} in the queue, about {admission.wait_s:.0f} s.",))
+            wait = _about(admission.wait_s)
+            lines.append((f"Position {admission.ahead + 1} in the queue, {wait}. The answer will come here.",))
         elif lines:
             lines.append(("The other labels are on their way to the MPC.",))
     return message(lines) if lines else None
@@ -90,10 +103,11 @@ def acknowledgement(admission: Admission) -> Message | None:
 def announcement(waiting: Announcement) -> Message:
     """Return the one word about an answer that takes long."""
     if waiting.pause_s > 0:
-        return message([(f"The MPC asked everybody to wait: about {waiting.pause_s:.0f} s more.",)])
+        wait = _about(waiting.pause_s)
+        return message([(f"The MPC asked the bot to wait, {wait} more. Your request is kept: the answer comes here.",)])
     if waiting.ahead:
         return message([(f"Position {waiting.ahead + 1} in the queue: the answer will come here.",)])
-    return message([("The MPC takes its time. The answer will come here.",)])
+    return message([("The MPC takes its time. The answer will come here; do not ask again meanwhile.",)])
 
 
 def outcomes(ended: Sequence[Ended]) -> Message:
@@ -102,20 +116,18 @@ def outcomes(ended: Sequence[Ended]) -> Message:
 
 
 def outcome_lines(ended: Sequence[Ended]) -> list[Text]:
-    """Return the same as lines."""
-    lines: list[Text] = []
-    explained = sorted(((_explanation(one), one) for one in ended), key=lambda pair: _order(pair[1]))
-    for explanation, group in groupby(explained, key=lambda pair: pair[0]):
-        labels = [one for _, one in group]
+    """Return the same as lines; of several groups with the same advice, the last one gives it."""
+    groups = _grouped(ended)
+    lines: list[Text] = [_summary(ended)] if len(ended) > MOST_WITHOUT_SUMMARY else []
+    for number, (explanation, labels) in enumerate(groups):
         if len(labels) == 1:
-            lines.append((*_label(labels[0]), ": ", Strong(explanation.word + ". "), *explanation.sentence))
+            request: Text = (" Request ", Verbatim(labels[0].request_id), ".")
+            lines.append((*_label(labels[0]), ": ", Strong(explanation.word + ". "), *explanation.sentence, *request))
         else:
             lines.append((Strong(f"{explanation.word} ({len(labels)}). "), *explanation.sentence))
-            lines += [("• ", *_label(one), " · request ", Verbatim(one.request_id)) for one in labels]
-        advice: Text = (*explanation.advice,)
-        if len(labels) == 1:
-            advice = (*advice, " Request ", Verbatim(labels[0].request_id), ".")
-        lines.append(advice)
+        if number + 1 == len(groups) or groups[number + 1][0].advice != explanation.advice:
+            lines.append(explanation.advice)
+        lines += [_bullet(one) for one in labels if len(labels) > 1]
     return lines
 
 
@@ -163,7 +175,7 @@ def log(rows: Sequence[dict[str, Any]], under_way: Sequence[str], *, mine: bool)
     lines += [("… ", Verbatim(one), " under way") for one in under_way]
     for row in rows:
         label: Text = (Verbatim(row["label"]),) if row["label"] else ("no label",)
-        detail = f" · {row['detail']}" if row["detail"] else ""
+        detail = f" · {_short(row['detail'])}" if row["detail"] else ""
         who: Text = () if mine or not row["user_id"] else (" · ", _profile(row["team_id"], row["user_id"]))
         symbol = wording.SYMBOLS[row["event"]]
         when, request_id = Moment(trail.milliseconds(row["at"])), Verbatim(row["request_id"])
@@ -175,24 +187,61 @@ def _explanation(one: Ended) -> wording.Explanation:
     return wording.explain(one.outcome, http_status=one.http_status, detail=one.detail, rule=one.rule, until=one.until)
 
 
-def _order(one: Ended) -> tuple[int, str]:
-    return list(Outcome).index(Outcome(one.outcome)), repr(_explanation(one))
+def _grouped(ended: Sequence[Ended]) -> list[tuple[wording.Explanation, list[Ended]]]:
+    """Put equal explanations together, and those with the same outcome and advice next to each other."""
+    groups: dict[wording.Explanation, list[Ended]] = {}
+    for one in ended:
+        groups.setdefault(_explanation(one), []).append(one)
+    order = list(Outcome)
+    return sorted(groups.items(), key=lambda pair: (order.index(Outcome(pair[1][0].outcome)), repr(pair[0].advice)))
 
 
-def _label(one: Ended) -> Text:
+def _summary(ended: Sequence[Ended]) -> Text:
+    counts = Counter(one.outcome for one in ended)
+    words = [f"{counts[one]} {wording.WORDS[one].lower()}" for one in Outcome if counts[one]]
+    return (Strong(f"{len(ended)} labels: {', '.join(words)}."),)
+
+
+def _bullet(one: Ended | Item) -> Text:
+    return ("• ", *_label(one), " · request ", Verbatim(one.request_id))
+
+
+def _label(one: Ended | Item) -> Text:
     station = f", station {' and '.join(one.stations)}" if one.stations else ""
     return Verbatim(one.label), f" ({wording.kinds(one.kinds)}{station})"
 
 
-def _denied(item: Item) -> Text:
-    if item.denial is None:
-        raise ValueError(f"{item.label} was not refused")
-    sentence, advice = wording.denial(item.denial.rule, until=item.denial.until, limit=item.denial.limit)
-    return (Verbatim(item.label), ": ", Strong("Refused. "), *sentence, " ", *advice)
+def _denied(item: Item) -> Ended:
+    return Ended(
+        request_id=item.request_id,
+        label=item.label,
+        kinds=item.kinds,
+        stations=item.stations,
+        outcome=Outcome.DENIED,
+        rule=None if item.denial is None else item.denial.rule,
+        http_status=None,
+        detail=None,
+        until=None if item.denial is None else item.denial.until,
+    )
 
 
 def _station(item: Item) -> Text:
     return (Verbatim(item.label), f": {' and '.join(item.stations)} is taken for its station.")
+
+
+def _good(parsed: Parsed, command: str) -> list[Text]:
+    """Return the good ones of a command that was stopped, in lines of as many as one command may usually hold."""
+    groups = [parsed.labels[first : first + LABELS_A_LINE] for first in range(0, len(parsed.labels), LABELS_A_LINE)]
+    fine = "These are fine, to be pasted again: "
+    return [(fine, Verbatim(f"{command} {paste_again(one)}")) for one in groups]
+
+
+def _about(seconds: float) -> str:
+    return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
+
+
+def _short(detail: str) -> str:
+    return detail if len(detail) <= MOST_OF_DETAIL else detail[:MOST_OF_DETAIL] + "…"
 
 
 def _fault(fault: Fault) -> Text:

@@ -43,10 +43,14 @@ class Replies:
 
     def step(self) -> float | None:
         """Make one reply, and all announcements; 0: there may be more, None: nothing is due."""
-        waiting = self._database.write(lambda tx: outbox.claim_announcements(tx, older_than_ms=ANNOUNCE_AFTER_MS))
+        waiting, reply = self._database.write(
+            lambda tx: (
+                outbox.claim_announcements(tx, older_than_ms=ANNOUNCE_AFTER_MS),
+                outbox.claim_reply(tx, self._owner),
+            )
+        )
         for one in waiting:
             _post(one.response_url, messages.announcement(one))
-        reply = self._database.write(lambda tx: outbox.claim_reply(tx, self._owner))
         if reply is None:
             return None
         self._make(reply)

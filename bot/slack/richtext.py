@@ -6,9 +6,11 @@ The fallback is the only text that Slack parses, so this is the only place where
 Sources: Slack's "Rich text block" reference, and "Formatting text for app surfaces" on `&`, `<` and `>`.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 from bot.wording import Link, Moment, Part, Strong, Text, Verbatim
@@ -41,31 +43,24 @@ class Message:
         }
 
 
-def message(lines: Iterable[Text]) -> Message:
+def message(lines: Iterable[Text], *, tail: int = 0) -> Message:
     """Return a message of one line after the other, within Slack's limits.
 
-    What does not fit is left out, and the last line says how many lines that were.
+    Args:
+        lines: what is said. What does not fit is left out, and a line says how many lines that were.
+        tail: how many of the last lines are to stay even then, if there is room for them at all.
     """
     blocks: list[Block] = []
-    fallback: list[str] = []
-    total = in_block = 0
-    todo = list(lines)
-    for number, line in enumerate(todo):
-        cut = _cut(line)
-        length = sum(len(_plain(part)) for part in cut) + 1
-        if total + length > MOST_IN_MESSAGE:
-            rest: Text = (f"… and {len(todo) - number} more lines.",)
-            blocks.append(_block([rest]))
-            fallback.append(plain(rest))
-            break
+    in_block = 0
+    shown = _fitting([_cut(line) for line in lines], tail)
+    for line in shown:
+        length = _length(line)
         if not blocks or in_block + length > MOST_CHARACTERS:
-            blocks.append(_block([]))
+            blocks.append({"type": "rich_text", "elements": []})
             in_block = 0
-        blocks[-1]["elements"].append(_section(cut))
-        fallback.append(plain(cut))
+        blocks[-1]["elements"].append(_section(line))
         in_block += length
-        total += length
-    return Message(text=escape("\n".join(fallback)), blocks=tuple(blocks))
+    return Message(text=escape("\n".join(map(plain, shown))), blocks=tuple(blocks))
 
 
 def plain(text: Text) -> str:
@@ -76,6 +71,24 @@ def plain(text: Text) -> str:
 def escape(text: str) -> str:
     """Return `text` with the three characters escaped that Slack's mrkdwn knows an escape for."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _fitting(lines: list[Text], tail: int) -> list[Text]:
+    if sum(map(_length, lines)) <= MOST_IN_MESSAGE:
+        return lines
+    head, end = lines[: len(lines) - tail], lines[len(lines) - tail :]
+    room = MOST_IN_MESSAGE - sum(map(_length, end))
+    if room < MOST_IN_MESSAGE // 2:
+        head, end, room = lines, [], MOST_IN_MESSAGE
+    count = bisect_right(list(accumulate(map(_length, head))), room)
+    left_out = len(head) - count
+    return [*head[:count], (f"… and {left_out} more {'line' if left_out == 1 else 'lines'}.",), *end]
+
+
+def _length(line: Text) -> int:
+    """Return how much room a line takes. The fallback, where `&` is five characters, has three times the room."""
+    text = plain(line)
+    return max(len(text), len(escape(text)) // 3) + 1
 
 
 def _plain(part: Part) -> str:
@@ -95,10 +108,6 @@ def _cut(line: Text) -> Text:
         type(part)(part.text[:most] + "…") if isinstance(part, Verbatim | Strong) and len(part.text) > most else part
         for part in line
     )
-
-
-def _block(lines: Sequence[Text]) -> Block:
-    return {"type": "rich_text", "elements": [_section(line) for line in lines]}
 
 
 def _section(line: Text) -> dict[str, Any]:
