@@ -18,7 +18,7 @@ from bot.labels import Parsed
 from bot.mpc import MPC, Answer
 from bot.outcomes import Outcome
 from bot.policy import Policy
-from bot.store import queue
+from bot.store import presence, queue
 from bot.store.database import Database, DatabaseUnavailable, Transaction
 from bot.trail import Asker, Event
 
@@ -88,6 +88,8 @@ class Retrieval:
         def work(tx: Transaction) -> queue.Taken | queue.Wait:
             taken = queue.take(tx, owner=self._owner, rate_per_s=self._rate_per_s)
             if isinstance(taken, queue.Taken):
+                # After an outage of the database this process may look dead to the others.
+                presence.beat(tx, self._owner)
                 trail.append(tx, [_event(taken, trail.SENDING)])
             return taken
 

@@ -76,6 +76,9 @@ class Site:
             return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not a form of Slack's.\n"
         # The mode tells Bolt that the body is parsed already.
         response = self._app.dispatch(BoltRequest(body=body, mode="socket_mode"))
+        if response.status >= 500:
+            # Bolt stumbles over fields of another type than Slack sends, and has logged where.
+            return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not one of Slack's.\n"
         content_type = response.first_headers().get("content-type", "text/plain")
         return HTTPStatus(response.status), content_type, (response.body or "").encode()
 

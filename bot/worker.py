@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 
 from bot.admission import ANNOUNCE_AFTER_MS
 from bot.retrieval import Retrieval, keep_trying
@@ -116,16 +117,12 @@ class Worker:
         errands = errands or Errands(reply=lambda: None, tell=lambda: None)
         # More than one, so that one response_url that hangs does not keep everybody waiting.
         self._repliers = [Loop(f"replier-{number}", errands.reply) for number in range(REPLIERS)]
+        self._next_replier = cycle(self._repliers)
         self._teller = Loop("teller", errands.tell)
         self._errands = errands
 
     def start(self) -> None:
-        """Show that this process is alive, and begin.
-
-        Raises:
-            DatabaseUnavailable: it cannot be shown; without that, others would take our requests for orphans.
-        """
-        self._look()
+        """Begin."""
         for loop in (self._lookout, self._sender, *self._repliers, self._teller):
             loop.start()
 
@@ -179,16 +176,18 @@ class Worker:
     def _carry(self, taken: queue.Taken, taken_at: float) -> None:
         try:
             answer = self._retrieval.send(taken, taken_at=taken_at)
-            keep_trying(
+            outcome = keep_trying(
                 lambda: self._retrieval.finish(taken, answer),
                 give_up=lambda: self._giving_up,
                 what=f"request {taken.request_id} for {taken.label}: {answer.outcome} (HTTP {answer.http_status})",
             )
+            log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
         finally:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
-            for loop in (self._sender, *self._repliers, self._teller):
+            # One is enough; if that one hangs in a call, the next look wakes the others.
+            for loop in (self._sender, next(self._next_replier), self._teller):
                 loop.wake()
 
     def _look(self) -> float:

@@ -1,5 +1,6 @@
 """One request to the MPC: whatever breaks, the outcome says whether a mail may have gone out."""
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -177,9 +178,8 @@ def test_tls_is_verified() -> None:
 
         def serve() -> None:
             connection, _ = server.accept()
-            with connection, pytest.raises(OSError):  # noqa: PT011 - whatever the client's alert becomes
+            with connection, contextlib.suppress(OSError):  # the client's alert, in whatever form it comes
                 heard.append(context.wrap_socket(connection, server_side=True).recv(100))
-                raise OSError
 
         thread = threading.Thread(target=serve)
         thread.start()

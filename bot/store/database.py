@@ -101,8 +101,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the database, for reads too long to hold in memory."""
-        with _sentences(), self.engine.connect().execution_options(actcode_reads=True) as connection:
-            yield connection
+        with _sentences(), self.engine.connect() as connection:
+            if self.dialect == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                # Who reads an export may pause as long as they like.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield connection.execution_options(actcode_reads=True)
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:

@@ -5,13 +5,15 @@ It knows who tells what, and when to try again. It refuses to know what is said.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from bot.store.database import Transaction
-from bot.store.presence import is_alive
+from bot.store.presence import reply_is_due
 from bot.store.tables import channels, commands, deliveries, head, pace, requests
 from bot.trail import Asker
 
+LEASE_MS = 30_000
+"""How long one try to make a reply may take; longer than all of Slack's time-outs together."""
 RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
 """How long to wait after the first, second, … failure; the last one holds from then on."""
 
@@ -92,17 +94,15 @@ def keep_answer(tx: Transaction, key: str, admission: str) -> None:
 def claim_reply(tx: Transaction, owner: str) -> Reply | None:
     """Take the oldest reply that is due, so that no other process makes it, too."""
     row = tx.connection.execute(
-        select(commands)
-        .where(
-            commands.c.reply_at <= tx.now,
-            or_(commands.c.reply_owner.is_(None), ~is_alive(commands.c.reply_owner, tx.now)),
-        )
-        .order_by(commands.c.reply_at)
-        .limit(1)
+        select(commands).where(reply_is_due(tx.now)).order_by(commands.c.reply_at).limit(1)
     ).one_or_none()
     if row is None:
         return None
-    tx.connection.execute(update(commands).where(commands.c.command_id == row.command_id).values(reply_owner=owner))
+    tx.connection.execute(
+        update(commands)
+        .where(commands.c.command_id == row.command_id)
+        .values(reply_owner=owner, reply_at=tx.now + LEASE_MS)
+    )
     usable = row.response_url_until is not None and row.response_url_until > tx.now
     return Reply(
         command_id=row.command_id,
@@ -207,7 +207,7 @@ def backlog(connection: Connection) -> Backlog:
             .where(commands.c.source != "cli")
             .scalar_subquery()
             .label("replies"),
-            select(func.max(head.c.seq - channels.c.seq)).select_from(head, channels).scalar_subquery().label("behind"),
+            select(func.max(select(head.c.seq).scalar_subquery() - channels.c.seq)).scalar_subquery().label("behind"),
             select(head.c.seq).scalar_subquery().label("head"),
         )
     ).one()

@@ -71,7 +71,7 @@ def look(tx: Transaction, *, announce_after_ms: int) -> Work:
         & (commands.c.admitted_at < tx.now - announce_after_ms)
         & (commands.c.response_url_until > tx.now)
     )
-    due = select(literal(1)).where((commands.c.reply_at <= tx.now) | waits)
+    due = select(literal(1)).where(reply_is_due(tx.now) | waits)
     behind = select(literal(1)).where(channels.c.seq < tx.seq, channels.c.next_at <= tx.now)
     row = tx.connection.execute(
         select(
@@ -88,3 +88,9 @@ def is_alive(owner: ColumnElement[str | None], now: int) -> ColumnElement[bool]:
     """Return the condition that `owner` has shown itself lately."""
     lately = select(literal(1)).where(processes.c.owner == owner, processes.c.beat_at > now - DEAD_MS)
     return lately.exists()
+
+
+def reply_is_due(now: int) -> ColumnElement[bool]:
+    """Return the condition that a reply is to be made: it is time, or whoever was at it is dead."""
+    left = commands.c.reply_owner.is_not(None) & ~is_alive(commands.c.reply_owner, now)
+    return (commands.c.reply_at <= now) | left
