@@ -1,7 +1,7 @@
 """The log: lines for an operator, on standard error, as text or as JSON, and without a secret in them.
 
 No code of ours logs a secret. The filter here is for what libraries and tracebacks may say; Bolt, slack_sdk and
-urllib3 are held to warnings, because below that they print tokens, whole bodies and response_urls.
+urllib3 are held to warnings or errors, because below that they print tokens, whole bodies and response_urls.
 """
 
 import json
@@ -11,7 +11,15 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-CHATTY = ("slack_bolt", "slack_sdk", "urllib3", "alembic", "sqlalchemy", "websockets")
+CHATTY = {
+    "slack_bolt": logging.ERROR,  # its warnings show what it was sent
+    "slack_sdk": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "alembic": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "websockets": logging.WARNING,
+}
+"""Libraries, and the level below which they are not heard."""
 
 # Slashes also as JSON and forms write them, and a code also behind the "n" of a "\\n": tracebacks show such forms.
 _SLASH = r"(?:\\*/|%2[Ff])"
@@ -40,13 +48,13 @@ def set_up(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in CHATTY.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
 
 
 def _not_chatty(record: logging.LogRecord) -> bool:
     # Bolt gives its loggers the root's level whenever an App is made, so theirs do not hold.
-    return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in CHATTY
+    return record.levelno >= CHATTY.get(record.name.partition(".")[0], logging.NOTSET)
 
 
 def redact(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -29,24 +30,36 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+"""For whole processes, on which the database seldom matters: without this they run on SQLite."""
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Give the URL of an empty database, of either kind in turn."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'trail.db'}"
+    """Give the URL of an empty database: SQLite, or of the kind that a test asks for."""
+    with database_of_kind(getattr(request, "param", "sqlite"), request, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def database_of_kind(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Give the URL of an empty database of one kind."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'trail.db'}"
         return
     server: str = request.getfixturevalue("postgresql_url")
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        yield psycopg.conninfo.make_conninfo(server, dbname=name) if "://" not in server else _named(server, name)
+    yield _named(server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a database with this program's tables, of either kind in turn."""
-    with opened(database_url) as made:
+    with database_of_kind(request.param, request, tmp_path) as url, opened(url) as made:
         yield made
 
 

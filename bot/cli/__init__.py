@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 not so, 2 wrong usage or settings."""
     asked = parser().parse_args(arguments)
     try:
-        return _run(asked, config.environment(Path.cwd(), os.environ))
+        code = _run(asked, config.environment(Path.cwd(), os.environ))
+        sys.stdout.flush()
     except (ConfigurationError, SchemaError, DatabaseUnavailable) as fault:
         print(_sentence(fault), file=sys.stderr)
         return USAGE
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(__name__).exception("the command failed in an unforeseen way")
         print("The command failed; the log above has the reason.", file=sys.stderr)
         return FAILED
+    return code
 
 
 class _Parser(argparse.ArgumentParser):

@@ -63,16 +63,15 @@ def _filter(asked: argparse.Namespace) -> Filter:
 
 
 def _list(events: list[dict[str, Any]]) -> None:
-    shown = console()
     rows = [[_cell(one[column]) for column in COLUMNS] for one in events]
     if not sys.stdout.isatty():
         for row in rows:
-            shown.print("\t".join(row))
+            print("\t".join(row))
         return
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(local_time(trail.milliseconds(row[0])), *row[1:])
-    shown.print(table)
+    console().print(table)
 
 
 def _jsonl(events: Iterator[dict[str, Any]]) -> None:

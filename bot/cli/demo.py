@@ -20,7 +20,6 @@ from bot.sandbox.slack import SandboxSlack
 from bot.store import outbox
 from bot.store.database import Database
 
-OBSERVERS, AUDIT = "C0OBSERVERS", "C0AUDIT"
 USER = "U0YOU"
 LOOK_S = 0.02
 
@@ -44,8 +43,6 @@ def run(environ: Mapping[str, str]) -> int:
     with tempfile.TemporaryDirectory(prefix="actcode-demo-") as folder, SandboxMPC() as mpc, SandboxSlack() as slack:
         settings = _settings(environ, Path(folder), mpc, slack)
         logs.set_up(max_level(settings.log_level), settings.log_format)
-        slack.add_channel(OBSERVERS, "observers")
-        slack.add_channel(AUDIT, "action-codes")
         mpc.always("lost", faults.answer(404, {"error": "no submission with this label"}))
         mpc.always("blocked", faults.answer(403, "Forbidden"))
         mpc.always("broken", faults.answer(500, "Internal Server Error"))
@@ -70,7 +67,7 @@ def _settings(environ: Mapping[str, str], folder: Path, mpc: SandboxMPC, slack: 
             "SLACK_BOT_TOKEN": slack.bot_token,
             "SLACK_APP_TOKEN": slack.app_token,
             "SLACK_SIGNING_SECRET": slack.signing_secret,
-            "AUDIT_CHANNEL": AUDIT,
+            "AUDIT_CHANNEL": slack.audit.id,
             "DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
             "MPC_API_URL": mpc.url,
         }
@@ -87,7 +84,7 @@ def _talk(slack: SandboxSlack, database: Database) -> None:
         if command != "/actcode":
             print("Type a slash command that begins with /actcode.")
             continue
-        slack.deliver_socket(slack.command(text.strip(), user=USER, channel=OBSERVERS))
+        slack.deliver_socket(slack.command(text.strip(), user=USER))
         shown.show()
         while not _settled(database):
             threading.Event().wait(LOOK_S)
@@ -124,13 +121,12 @@ class _Shown:
         """Print what is new, each line with who sees it."""
         for one in self._slack.ephemerals[self._ephemerals :]:
             self._ephemerals += 1
-            self._print("only you see ", one.text, "bold cyan")
+            self._print("only you see  ", one.shown, "bold cyan")
         for post in self._slack.posts[self._posts :]:
             self._posts += 1
-            self._print("#action-codes", post.text, "bold yellow")
+            self._print("#actcode-audit", post.shown, "bold yellow")
 
     def _print(self, mark: str, text: str, style: str) -> None:
-        plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-        for line in plain.splitlines():
+        for line in text.splitlines():
             self._console.print(f"  {mark} │ ", style=style, end="")
             self._console.print(printable(line))

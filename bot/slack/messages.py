@@ -11,7 +11,7 @@ from bot import trail, wording
 from bot.admission import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
-from bot.slack.richtext import Message, message
+from bot.slack.richtext import INSIDE_SLACK, Message, message
 from bot.store.outbox import Announcement, Ended
 from bot.wording import Link, Moment, Strong, Text, Verbatim
 
@@ -138,11 +138,11 @@ def audit_line(event: dict[str, Any]) -> Text:
     if event["label"] is not None:
         parts += [Verbatim(event["label"]), f" ({wording.kinds(event['kinds'])}) "]
     if event["user_id"] is not None:
-        parts += ["by ", _profile(event["team_id"], event["user_id"])]
+        parts += ["by ", _link(event["team_id"], event["user_id"])]
     else:
         parts.append("from the terminal")
     if event["channel_id"] is not None:
-        parts += [" in ", _channel(event["team_id"], event["channel_id"])]
+        parts += [" in ", _link(event["team_id"], event["channel_id"])]
     if event["elapsed_ms"] is not None:
         parts.append(f" · {event['elapsed_ms'] / 1000:.1f} s")
     if event["http_status"] is not None:
@@ -176,7 +176,7 @@ def log(rows: Sequence[dict[str, Any]], under_way: Sequence[str], *, mine: bool)
     for row in rows:
         label: Text = (Verbatim(row["label"]),) if row["label"] else ("no label",)
         detail = f" · {_short(row['detail'])}" if row["detail"] else ""
-        who: Text = () if mine or not row["user_id"] else (" · ", _profile(row["team_id"], row["user_id"]))
+        who: Text = () if mine or not row["user_id"] else (" · ", _link(row["team_id"], row["user_id"]))
         symbol = wording.SYMBOLS[row["event"]]
         when, request_id = Moment(trail.milliseconds(row["at"])), Verbatim(row["request_id"])
         lines.append((f"{symbol} ", when, " ", *label, f" {row['event']}{detail}", *who, " · ", request_id))
@@ -248,10 +248,7 @@ def _fault(fault: Fault) -> Text:
     return (Verbatim(fault.text), ": ", fault.reason) if fault.text else (fault.reason,)
 
 
-# A mention would notify whoever is named; a link to the profile or the channel does not (Slack's "Deep linking").
-def _profile(team_id: str | None, user_id: str) -> Link:
-    return Link(f"slack://user?team={team_id}&id={user_id}", user_id)
-
-
-def _channel(team_id: str | None, channel_id: str) -> Link:
-    return Link(f"slack://channel?team={team_id}&id={channel_id}", channel_id)
+# A mention would notify whoever is named; a link does not (Slack's "Deep linking": app_redirect takes an ID).
+def _link(team_id: str | None, its_id: str) -> Link:
+    team = "" if team_id is None else f"&team={team_id}"
+    return Link(f"{INSIDE_SLACK}channel={its_id}{team}", its_id)

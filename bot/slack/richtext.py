@@ -21,6 +21,9 @@ MOST_CHARACTERS = 3_000
 MOST_IN_MESSAGE = 12_000
 """Of a whole message: what one still reads, and far below Slack's 40,000."""
 
+INSIDE_SLACK = "https://slack.com/app_redirect?"
+"""Links that open a person or a channel in Slack's client (Slack's "Deep linking"); of no use in a fallback."""
+
 Block = dict[str, Any]
 
 
@@ -97,7 +100,7 @@ def _plain(part: Part) -> str:
     if isinstance(part, Moment):
         return datetime.fromtimestamp(part.at // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if isinstance(part, Link):
-        return f"{part.text} ({part.url})" if part.url.startswith("https:") else part.text
+        return part.text if part.url.startswith(INSIDE_SLACK) else f"{part.text} ({part.url})"
     return part.text
 
 

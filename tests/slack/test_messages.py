@@ -285,7 +285,9 @@ def assert_nothing_is_live(said: Message | None) -> None:
     assert ">" not in said.text
     for one in elements(said):
         assert set(one) <= {"type", "text", "style", "url", "timestamp", "format", "fallback"}
-        assert one["type"] != "link" or one["url"].startswith(("https://www.minorplanetcenter.net/", "slack://"))
+        assert one["type"] != "link" or one["url"].startswith(
+            ("https://www.minorplanetcenter.net/", "https://slack.com/app_redirect?")
+        )
     kinds = [part for part in json.dumps(said.blocks).split('"') if part in {"user", "usergroup", "broadcast", "emoji"}]
     assert kinds == []
 
@@ -456,8 +458,8 @@ def test_an_audit_line_notifies_nobody() -> None:
     assert "@" not in said.text
     links = [one for one in elements(said) if one["type"] == "link"]
     assert links[:2] == [
-        {"type": "link", "url": "slack://user?team=T1&id=U1", "text": "U1"},
-        {"type": "link", "url": "slack://channel?team=T1&id=C1", "text": "C1"},
+        {"type": "link", "url": "https://slack.com/app_redirect?channel=U1&team=T1", "text": "U1"},
+        {"type": "link", "url": "https://slack.com/app_redirect?channel=C1&team=T1", "text": "C1"},
     ]
     assert said.payload()["parse"] == "none"
     assert said.payload()["link_names"] is False

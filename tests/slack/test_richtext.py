@@ -79,7 +79,7 @@ def test_each_kind_of_part_has_its_element() -> None:
 
 def test_a_link_inside_slack_shows_in_the_fallback_as_its_text() -> None:
     """An address that only Slack understands is no use to a notification."""
-    assert plain((Link("slack://user?team=T1&id=U1", "U1"),)) == "U1"
+    assert plain((Link("https://slack.com/app_redirect?channel=U1&team=T1", "U1"),)) == "U1"
 
 
 def test_each_line_is_a_section_of_its_own() -> None:
