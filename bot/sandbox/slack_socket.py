@@ -1,0 +1,259 @@
+"""Socket Mode: the WebSockets over which the sandbox's Slack delivers.
+
+Source: Slack's "Using Socket Mode" (hello, envelopes, acknowledgements with a payload, disconnect with its reasons,
+up to ten connections any of which may get a delivery). That a connection can go deaf is python-slack-sdk#1701.
+"""
+
+import contextlib
+import json
+import logging
+import secrets
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from bot.sandbox.loopback import HOST
+from bot.sandbox.records import Acknowledgement, Delivery, Object
+from bot.sandbox.watch import Watch
+from bot.sandbox.wire import RESET
+
+MOST_CONNECTIONS = 10
+CLOSE_TIMEOUT_S = 1.0
+
+# Connections come and go here all the time, and nobody reads of it.
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.CRITICAL)
+
+
+class _Silenceable(ServerConnection):
+    """A connection that can be made not to answer, not even pings."""
+
+    mute = False
+
+    def send_data(self) -> None:
+        """Send what is to be sent, or lose it."""
+        if self.mute:
+            self.protocol.data_to_send()
+        else:
+            super().send_data()
+
+
+class SocketConnection:
+    """One open connection.
+
+    Attributes:
+        deaf: it stays open, but nothing is delivered over it, and acknowledgements over it are not heard.
+        leaving: Slack is about to close it, and delivers nothing over it any more.
+        delivered: how many deliveries went over it.
+        at: when it was opened, `time.monotonic()`.
+    """
+
+    def __init__(self, connection: _Silenceable) -> None:
+        self._connection = connection
+        self.deaf = False
+        self.leaving = False
+        self.delivered = 0
+        self.at = time.monotonic()
+
+    def deafen(self, *, pings_too: bool = False) -> None:
+        """Let nothing through any more, though it stays open; with `pings_too` not even answers to pings."""
+        self.deaf = True
+        self._connection.mute = pings_too
+
+    def cut(self, *, silently: bool = False) -> None:
+        """End the connection without a closing handshake: with a RST, or with a mere end of the stream.
+
+        After the latter, slack_sdk's built-in client (3.47) goes on for five of its `ping_interval`s before it
+        connects again.
+        """
+        self._connection.mute = True
+        with contextlib.suppress(OSError):
+            if silently:
+                self._connection.socket.shutdown(socket.SHUT_WR)
+            else:
+                self._connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        if not silently:
+            self._connection.close_socket()
+
+    def refresh(self, reason: str = "refresh_requested") -> None:
+        """Say that the connection is about to be closed ("warning", "refresh_requested" or "link_disabled")."""
+        self.leaving = reason != "warning"
+        self.send({"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}})
+
+    def close(self) -> None:
+        """Close it, as Slack does some time after a `refresh`."""
+        self._connection.close()
+
+    def send(self, message: Object) -> bool:
+        """Send a message; returns whether the connection was open."""
+        try:
+            self._connection.send(json.dumps(message))
+        except ConnectionClosed:
+            return False
+        return True
+
+
+class SocketMode:
+    """Slack's end of the WebSockets.
+
+    Args:
+        watch: the lock of what happens here.
+        app_id: told in the hello.
+        limit_s: how long Slack waits for an acknowledgement.
+
+    Attributes:
+        connections: the open ones, oldest first.
+        opened: how many there have been.
+        late: the envelope IDs that were acknowledged too late, twice, or without having been sent.
+    """
+
+    def __init__(self, *, watch: Watch, app_id: str, limit_s: float) -> None:
+        self.connections: list[SocketConnection] = []
+        self.opened = 0
+        self.late: list[str] = []
+        self._watch = watch
+        self._app_id = app_id
+        self._limit_s = limit_s
+        self._tickets: set[str] = set()
+        self._coming: set[ServerConnection] = set()
+        self._waiting: dict[str, tuple[float, Object] | None] = {}
+        self._turn = 0
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen on a free port."""
+        self._server = serve(
+            self._converse,
+            HOST,
+            0,
+            backlog=128,
+            process_request=self._admit,
+            compression=None,
+            close_timeout=CLOSE_TIMEOUT_S,
+            logger=_log,
+            create_connection=_Silenceable,
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox Slack: sockets", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Close every connection, and stop listening."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._server = self._thread = None
+
+    def url(self) -> str:
+        """Return the URL of a new connection, to be used once."""
+        if self._server is None:
+            raise RuntimeError("the sandbox is not started")
+        ticket = secrets.token_hex(16)
+        with self._watch.changing():
+            self._tickets.add(ticket)
+        port = self._server.socket.getsockname()[1]
+        return f"ws://{HOST}:{port}/link/?ticket={ticket}&app_id={self._app_id}"
+
+    def deliver(
+        self,
+        delivery: Delivery,
+        conclude: Callable[[Acknowledgement], Acknowledgement],
+        *,
+        connection: SocketConnection | None,
+        retry: int,
+    ) -> Acknowledgement:
+        """Send a delivery over one of the connections, each in its turn, and wait for its acknowledgement."""
+        envelope_id = str(uuid.uuid4())
+        envelope: Object = {
+            "envelope_id": envelope_id,
+            "payload": delivery.payload,
+            "type": delivery.kind,
+            "accepts_response_payload": delivery.kind != "events_api",
+        }
+        if retry or delivery.kind == "events_api":
+            envelope |= {"retry_attempt": retry, "retry_reason": "timeout" if retry else ""}
+        start = time.monotonic()
+        with self._watch.changing():
+            # An app may already know of its connection when we do not yet.
+            chosen = connection or self._watch.seen(self._next, self._limit_s if self._coming else 0)
+            self._waiting[envelope_id] = None
+        if chosen is None or not (chosen.deaf or chosen.send(envelope)):
+            del self._waiting[envelope_id]
+            return Acknowledgement(error="dispatch_failed", elapsed_s=0.0, why="no connection is open")
+        with self._watch.changing():
+            chosen.delivered += 1
+            heard = self._watch.seen(lambda: self._waiting[envelope_id], self._limit_s)
+            del self._waiting[envelope_id]
+            if heard is None:
+                return Acknowledgement(error="operation_timeout", elapsed_s=time.monotonic() - start)
+            at, payload = heard
+            return conclude(Acknowledgement(error=None, elapsed_s=at - start, status=200, payload=payload))
+
+    def _next(self) -> SocketConnection | None:
+        staying = [one for one in self.connections if not one.leaving]
+        if not staying:
+            return None
+        self._turn += 1
+        return staying[self._turn % len(staying)]
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        ticket = parse_qs(urlsplit(request.path).query).get("ticket", [""])[0]
+        with self._watch.changing():
+            if ticket in self._tickets:
+                self._tickets.remove(ticket)
+                self._coming.add(connection)
+                return None
+        return connection.respond(401, "this ticket is unknown, or used\n")
+
+    def _converse(self, connection: ServerConnection) -> None:
+        if not isinstance(connection, _Silenceable):
+            raise TypeError(type(connection))
+        ours = SocketConnection(connection)
+        with self._watch.changing():
+            self._coming.discard(connection)
+            full = len(self.connections) >= MOST_CONNECTIONS
+            if not full:
+                self.connections.append(ours)
+                self.opened += 1
+        if full:
+            ours.refresh("too_many_websockets")
+            return
+        try:
+            ours.send(self._hello())
+            for message in connection:
+                self._hear(ours, message)
+        except ConnectionClosed:
+            pass
+        finally:
+            with self._watch.changing():
+                self.connections.remove(ours)
+
+    def _hello(self) -> Object:
+        return {
+            "type": "hello",
+            "num_connections": len(self.connections),
+            "debug_info": {"host": "sandbox", "build_number": 1, "approximate_connection_time": 18060},
+            "connection_info": {"app_id": self._app_id},
+        }
+
+    def _hear(self, connection: SocketConnection, message: Any) -> None:
+        try:
+            content = json.loads(message)
+        except ValueError:
+            content = None
+        if connection.deaf or not isinstance(content, dict):
+            return
+        envelope_id, payload = str(content.get("envelope_id")), content.get("payload")
+        with self._watch.changing():
+            if envelope_id in self._waiting and self._waiting[envelope_id] is None:
+                self._waiting[envelope_id] = (time.monotonic(), payload if isinstance(payload, dict) else {})
+            else:
+                self.late.append(envelope_id)
