@@ -10,6 +10,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rich.table import Table
+from rich.text import Text as RichText
+
 from bot import config, logs, socket_mode, wiring
 from bot.cli import max_level
 from bot.cli.terminal import console, printable
@@ -127,6 +130,10 @@ class _Shown:
             self._print("#actcode-audit", post.shown, "bold yellow")
 
     def _print(self, mark: str, text: str, style: str) -> None:
-        for line in text.splitlines():
-            self._console.print(f"  {mark} │ ", style=style, end="")
-            self._console.print(printable(line))
+        for line in map(printable, text.splitlines()):
+            if self._console.is_terminal:
+                grid = Table.grid(padding=(0, 1))
+                grid.add_row(RichText(f"  {mark} │", style=style), line)
+                self._console.print(grid)
+            else:
+                print(f"  {mark} │ {line}")

@@ -35,6 +35,7 @@ class Client:
     """slack_sdk's own client, which acknowledges with what it was told."""
 
     def __init__(self, slack: SandboxSlack) -> None:
+        self.slack = slack
         self.requests: list[SocketModeRequest] = []
         self.payload: dict[str, Any] | None = None
         self.client = SocketModeClient(
@@ -49,9 +50,14 @@ class Client:
 
     def __enter__(self) -> Self:
         self.client.connect()
+        self.slack.wait_for(lambda: self.slack.connections)
         return self
 
     def __exit__(self, *_: object) -> None:
+        # By itself the client waits for the end of a read, up to 3 s.
+        self.client.auto_reconnect_enabled = self.client.default_auto_reconnect_enabled = False
+        for one in self.slack.connections:
+            one.close()
         self.client.close()
 
 
