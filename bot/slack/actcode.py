@@ -17,7 +17,7 @@ from slack_bolt import Ack, App
 from bot import labels, trail
 from bot.admission import Delivery
 from bot.retrieval import Retrieval
-from bot.slack import messages
+from bot.slack import messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store import outbox
 from bot.store.database import Database, DatabaseUnavailable
@@ -108,7 +108,7 @@ class Actcode:
         with self._database.reading() as connection:
             rows = list(trail.read(connection, narrow, newest=count))
             under_way = outbox.under_way(connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count)
-        return messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)
+        return trail_messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)
 
 
 def _field(command: dict[str, Any], name: str) -> str | None:

@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import trail
-from bot.slack import messages
+from bot.slack import trail_messages
 from bot.slack.replies import describe
 from bot.store import channels
 from bot.store.database import Database
@@ -87,7 +87,7 @@ class AuditChannel:
         }
         try:
             self._client.chat_postMessage(
-                channel=self._channel_id, metadata=metadata, **messages.audit_post(events).payload()
+                channel=self._channel_id, metadata=metadata, **trail_messages.audit_post(events).payload()
             )
         except (SlackApiError, OSError, HTTPException) as fault:
             wait_ms = self._say(fault)

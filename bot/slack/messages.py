@@ -5,20 +5,17 @@ It knows what is said to whom. It refuses to decide anything and to post anythin
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from bot import trail, wording
+from bot import wording
 from bot.admission import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
-from bot.slack.richtext import INSIDE_SLACK, Message, message
+from bot.slack.richtext import Message, message
 from bot.store.outbox import Announcement, Ended
-from bot.wording import Link, Moment, Strong, Text, Verbatim
+from bot.wording import Strong, Text, Verbatim
 
 LABELS_A_LINE = 25
 MOST_WITHOUT_SUMMARY = 3
-MOST_OF_DETAIL = 100
-"""Of a reason in the log: fifty lines of it fit into one message."""
 
 USAGE = message(
     [
@@ -131,58 +128,6 @@ def outcome_lines(ended: Sequence[Ended]) -> list[Text]:
     return lines
 
 
-def audit_line(event: dict[str, Any]) -> Text:
-    """Return an outcome as a line for the audit channel: who, where, which label, what came of it, which request."""
-    outcome = Outcome(event["event"])
-    parts: list[wording.Part] = [f"{wording.SYMBOLS[outcome]} ", Strong(outcome), " "]
-    if event["label"] is not None:
-        parts += [Verbatim(event["label"]), f" ({wording.kinds(event['kinds'])}) "]
-    if event["user_id"] is not None:
-        parts += ["by ", _link(event["team_id"], event["user_id"])]
-    else:
-        parts.append("from the terminal")
-    if event["channel_id"] is not None:
-        parts += [" in ", _link(event["team_id"], event["channel_id"])]
-    if event["elapsed_ms"] is not None:
-        parts.append(f" · {event['elapsed_ms'] / 1000:.1f} s")
-    if event["http_status"] is not None:
-        parts.append(f" · HTTP {event['http_status']}")
-    if event["detail"]:
-        parts.append(f" · {event['detail']}")
-    return (*parts, " · request ", Verbatim(event["request_id"]))
-
-
-def audit_post(events: Sequence[dict[str, Any]]) -> Message:
-    """Return a post of one or more outcomes, with the head of the trail after the last of them."""
-    last = events[-1]
-    lines = [audit_line(one) for one in events]
-    lines[-1] = (*lines[-1], f" · #{last['seq']} ", Verbatim(last["hash"][:12]))
-    return message(lines)
-
-
-def log(rows: Sequence[dict[str, Any]], under_way: Sequence[str], *, mine: bool) -> Message:
-    """Return the last requests, newest first.
-
-    Args:
-        rows: outcomes as `bot.trail` exports them, newest first.
-        under_way: labels that have no outcome yet.
-        mine: whether they are one user's, or a channel's.
-    """
-    whose = "your" if mine else "this channel's"
-    if not rows and not under_way:
-        return message([(f"There are no requests in {whose} log yet.",)])
-    lines: list[Text] = [(Strong(f"The last of {whose} requests, newest first"),)]
-    lines += [("… ", Verbatim(one), " under way") for one in under_way]
-    for row in rows:
-        label: Text = (Verbatim(row["label"]),) if row["label"] else ("no label",)
-        detail = f" · {_short(row['detail'])}" if row["detail"] else ""
-        who: Text = () if mine or not row["user_id"] else (" · ", _link(row["team_id"], row["user_id"]))
-        symbol = wording.SYMBOLS[row["event"]]
-        when, request_id = Moment(trail.milliseconds(row["at"])), Verbatim(row["request_id"])
-        lines.append((f"{symbol} ", when, " ", *label, f" {row['event']}{detail}", *who, " · ", request_id))
-    return message(lines)
-
-
 def _explanation(one: Ended) -> wording.Explanation:
     return wording.explain(one.outcome, http_status=one.http_status, detail=one.detail, rule=one.rule, until=one.until)
 
@@ -240,15 +185,5 @@ def _about(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 
-def _short(detail: str) -> str:
-    return detail if len(detail) <= MOST_OF_DETAIL else detail[:MOST_OF_DETAIL] + "…"
-
-
 def _fault(fault: Fault) -> Text:
     return (Verbatim(fault.text), ": ", fault.reason) if fault.text else (fault.reason,)
-
-
-# A mention would notify whoever is named; a link does not (Slack's "Deep linking": app_redirect takes an ID).
-def _link(team_id: str | None, its_id: str) -> Link:
-    team = "" if team_id is None else f"&team={team_id}"
-    return Link(f"{INSIDE_SLACK}channel={its_id}{team}", its_id)

@@ -11,7 +11,7 @@ from bot.admission import Admission, Item
 from bot.labels import Fault, Label, Parsed, parse_all, paste_again
 from bot.outcomes import Outcome
 from bot.policy import Denial, Rule
-from bot.slack import messages
+from bot.slack import messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store.outbox import Announcement, Ended
 from tests.slack.test_richtext import LIVE, assert_within_limits, elements
@@ -300,8 +300,8 @@ def test_no_reason_and_no_label_is_live(outcome: str, other: dict[str, Any]) -> 
     assert_nothing_is_live(said)
     assert {"type": "text", "text": LIVE, "style": {"code": True}} in elements(said)
     for post in (
-        messages.audit_post([event(outcome, label=LIVE, detail=LIVE, request_id=LIVE)]),
-        messages.log([event(outcome, label=LIVE, detail=LIVE)], [LIVE], mine=False),
+        trail_messages.audit_post([event(outcome, label=LIVE, detail=LIVE, request_id=LIVE)]),
+        trail_messages.log([event(outcome, label=LIVE, detail=LIVE)], [LIVE], mine=False),
     ):
         assert_nothing_is_live(post)
         assert sum(LIVE in one.get("text", "") for one in elements(post)) >= 2
@@ -448,12 +448,12 @@ EVENTS = [
 
 def test_the_audit_channel_gets_a_line_an_outcome() -> None:
     """Who, where, which label, what came of it, how long it took, which request; and the trail's head at the end."""
-    assert shown(messages.audit_post(EVENTS)) == AUDIT
+    assert shown(trail_messages.audit_post(EVENTS)) == AUDIT
 
 
 def test_an_audit_line_notifies_nobody() -> None:
     """People and channels are links to follow: a mention would ring somebody at each outcome."""
-    said = messages.audit_post(EVENTS)
+    said = trail_messages.audit_post(EVENTS)
     assert_nothing_is_live(said)
     assert "@" not in said.text
     links = [one for one in elements(said) if one["type"] == "link"]
@@ -469,17 +469,17 @@ def test_an_audit_line_notifies_nobody() -> None:
 def test_a_folded_audit_post_holds_a_whole_backlog_of_the_longest_lines(outcome: Outcome) -> None:
     """Twenty-five outcomes with the longest labels and reasons, all to be escaped, fit into one post."""
     longest = event(outcome, label=BLOCK_ID, kinds=["submission_block_id"], detail="&" * 200)
-    said = messages.audit_post([longest] * 25)
+    said = trail_messages.audit_post([longest] * 25)
     assert shown(said).count(BLOCK_ID) == 25
     assert "more line" not in said.text
 
 
 LOG = """\
 The last of this channel's requests, newest first
-\u2026 B1 under way
-\u2713 2026-01-01 04:00:00 UTC A10cnQO accepted \u00b7 U1 \u00b7 request00001
-\u2717 2026-01-01 04:00:00 UTC lost rejected \u00b7 no such label \u00b7 U2 \u00b7 request00001
-\u2717 2026-01-01 04:00:00 UTC no label invalid \u00b7 incomplete ID \u00b7 U1 \u00b7 request00001"""
+now \u00b7 B1 \u00b7 \u2026 under way \u00b7 - \u00b7 -
+2026-01-01 04:00:00 UTC \u00b7 A10cnQO \u00b7 \u2713 accepted \u00b7 U1 \u00b7 request00001
+2026-01-01 04:00:00 UTC \u00b7 lost \u00b7 \u2717 rejected: no such label \u00b7 U2 \u00b7 request00001
+2026-01-01 04:00:00 UTC \u00b7 no label \u00b7 \u2717 invalid: incomplete ID \u00b7 U1 \u00b7 request00001"""
 
 
 def test_the_log_shows_the_last_requests() -> None:
@@ -489,21 +489,22 @@ def test_the_log_shows_the_last_requests() -> None:
         event("rejected", label="lost", detail="no such label", user_id="U2"),
         event("invalid", label=None, kinds=[], detail="incomplete ID"),
     ]
-    assert shown(messages.log(rows, ["B1"], mine=False)) == LOG
-    assert shown(messages.log(rows[:1], [], mine=True)) == (
-        "The last of your requests, newest first\n\u2713 2026-01-01 04:00:00 UTC A10cnQO accepted \u00b7 request00001"
+    assert shown(trail_messages.log(rows, ["B1"], mine=False)) == LOG
+    assert shown(trail_messages.log(rows[:1], [], mine=True)) == (
+        "The last of your requests, newest first\n"
+        "2026-01-01 04:00:00 UTC \u00b7 A10cnQO \u00b7 \u2713 accepted \u00b7 C1 \u00b7 request00001"
     )
 
 
 def test_an_empty_log_says_so() -> None:
     """Nothing to show is a sentence, not an empty message."""
-    assert shown(messages.log([], [], mine=True)) == "There are no requests in your log yet."
-    assert shown(messages.log([], [], mine=False)) == "There are no requests in this channel's log yet."
+    assert shown(trail_messages.log([], [], mine=True)) == "There are no requests in your log yet."
+    assert shown(trail_messages.log([], [], mine=False)) == "There are no requests in this channel's log yet."
 
 
 def test_the_longest_log_is_one_message() -> None:
     """Fifty requests with the longest labels and reasons are all there; a long reason is shortened."""
     rows = [event("rejected", label=BLOCK_ID, detail="x" * 200, request_id=f"r{number:011}") for number in range(50)]
-    told = shown(messages.log(rows, [], mine=False))
+    told = shown(trail_messages.log(rows, [], mine=False))
     assert [f"r{number:011}" in told for number in range(50)] == [True] * 50
-    assert "x" * 100 + "\u2026" in told
+    assert "x" * 60 + "\u2026" in told

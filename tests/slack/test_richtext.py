@@ -21,17 +21,30 @@ PARTS = st.one_of(
 )
 
 
+def texts(said: Message) -> list[dict[str, Any]]:
+    """Return the rich text blocks of a message, those in the cells of a table, too."""
+    rows = [row for block in said.blocks if block["type"] == "table" for row in block["rows"]]
+    cells = [cell for row in rows for cell in row if cell["type"] == "rich_text"]
+    return [block for block in said.blocks if block["type"] == "rich_text"] + cells
+
+
 def elements(said: Message) -> list[dict[str, Any]]:
     """Return the innermost elements of a message, in order."""
-    return [part for block in said.blocks for section in block["elements"] for part in section["elements"]]
+    return [part for block in texts(said) for section in block["elements"] for part in section["elements"]]
 
 
 def assert_within_limits(said: Message) -> None:
     """Hold a message to the limits of Slack's, and to the few elements that can do no harm."""
     assert len(said.blocks) <= MOST_BLOCKS
     assert len(said.text) <= MOST_TEXT
+    assert {block["type"] for block in said.blocks} <= {"rich_text", "table"}
     for block in said.blocks:
-        assert block["type"] == "rich_text"
+        if block["type"] == "table":
+            assert len(block["rows"]) <= 100
+            assert {len(row) for row in block["rows"]} == {len(block["rows"][0])}
+            assert all(cell["text"] for cell in block["rows"][0])
+            assert sum(len(one.get("text", "")) for one in elements(said)) <= 10_000
+    for block in texts(said):
         assert (
             sum(len(part.get("text", "")) for one in block["elements"] for part in one["elements"]) <= MOST_CHARACTERS
         )
