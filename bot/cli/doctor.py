@@ -18,7 +18,7 @@ from bot.slack.audit_channel import WHAT_TO_DO
 from bot.slack.replies import describe
 from bot.store.database import DatabaseUnavailable, SchemaError
 
-SCOPES = ("commands", "chat:write", "channels:read", "groups:read")
+SCOPES = ("commands", "chat:write", "channels:read", "groups:read", "channels:history", "groups:history")
 """Of the bot token; the same stand in manifest.json, which a test holds to this."""
 
 

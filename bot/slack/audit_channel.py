@@ -15,6 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import trail
+from bot.anchors import Anchor
 from bot.slack import trail_messages
 from bot.slack.replies import describe
 from bot.store import channels
@@ -67,11 +68,13 @@ class AuditChannel:
         if isinstance(turn, float):
             return turn
         with self._database.reading() as connection:
-            last, _ = trail.head_of(connection)
+            last, head = trail.head_of(connection)
             narrow = trail.Filter(events=trail.OUTCOMES)
             events = list(islice(trail.read(connection, narrow, after=turn, page=MOST_LINES), MOST_LINES))
-        upto = events[-1]["seq"] if len(events) == MOST_LINES else last
-        if events and not self._post(events):
+        upto = last
+        if len(events) == MOST_LINES:
+            upto, head = events[-1]["seq"], events[-1]["hash"]
+        if events and not self._post(events, Anchor(after=turn, seq=upto, hash=head)):
             return 1.0
         pause_ms = PAUSE_MS if events else 0
         self._database.write(
@@ -79,16 +82,10 @@ class AuditChannel:
         )
         return pause_ms / 1000 if upto < last else None
 
-    def _post(self, events: list[dict[str, Any]]) -> bool:
-        last = events[-1]
-        metadata = {
-            "event_type": "actcode_head",
-            "event_payload": {"first": events[0]["seq"], "seq": last["seq"], "hash": last["hash"]},
-        }
+    def _post(self, events: list[dict[str, Any]], anchor: Anchor) -> bool:
+        said = trail_messages.audit_post(events, anchor.seq, anchor.hash)
         try:
-            self._client.chat_postMessage(
-                channel=self._channel_id, metadata=metadata, **trail_messages.audit_post(events).payload()
-            )
+            self._client.chat_postMessage(channel=self._channel_id, metadata=anchor.metadata(), **said.payload())
         except (SlackApiError, OSError, HTTPException) as fault:
             wait_ms = self._say(fault)
             self._database.write(lambda tx: channels.not_told(tx, self._channel_id, owner=self._owner, wait_ms=wait_ms))

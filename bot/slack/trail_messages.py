@@ -33,11 +33,10 @@ def audit_line(event: dict[str, Any]) -> Text:
     return (*parts, " · request ", Verbatim(event["request_id"]))
 
 
-def audit_post(events: Sequence[dict[str, Any]]) -> Message:
-    """Return a post of one or more outcomes, with the head of the trail after the last of them."""
-    last = events[-1]
+def audit_post(events: Sequence[dict[str, Any]], seq: int, its_hash: str) -> Message:
+    """Return a post of one or more outcomes, with the head of the trail behind the last of them."""
     lines = [audit_line(one) for one in events]
-    lines[-1] = (*lines[-1], f" · #{last['seq']} ", Verbatim(last["hash"][:12]))
+    lines[-1] = (*lines[-1], f" · #{seq} ", Verbatim(its_hash[:12]))
     return message(lines)
 
 

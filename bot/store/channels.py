@@ -3,7 +3,7 @@
 It knows the cursor on `seq`, and when the next post may follow. It refuses to know what is posted.
 """
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bot.store.database import Transaction
 from bot.store.outbox import RETRY_MS
@@ -15,7 +15,15 @@ def follow(tx: Transaction, channel_id: str) -> None:
     """Begin to tell an audit channel, from here on; one that is told already goes on where it is."""
     known = tx.connection.execute(select(channels.c.seq).where(channels.c.channel_id == channel_id)).first()
     if known is None:
-        tx.connection.execute(insert(channels).values(channel_id=channel_id, seq=tx.seq, next_at=0, tries=0))
+        new = {"channel_id": channel_id, "start": tx.seq, "seq": tx.seq, "next_at": 0, "tries": 0}
+        tx.connection.execute(insert(channels).values(new))
+
+
+def place(connection: Connection, channel_id: str) -> tuple[int, int] | None:
+    """Return after which event the channel began to be told, and up to which it was; None where it never was."""
+    asked = select(channels.c.start, channels.c.seq).where(channels.c.channel_id == channel_id)
+    row = connection.execute(asked).one_or_none()
+    return None if row is None else (row.start, row.seq)
 
 
 def claim(tx: Transaction, channel_id: str, *, owner: str) -> int | float:

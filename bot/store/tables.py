@@ -110,6 +110,7 @@ channels = Table(
     "channels",
     METADATA,
     Column("channel_id", Text, primary_key=True),
+    Column("start", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("owner", Text),
     Column("next_at", BigInteger, nullable=False),

@@ -300,7 +300,7 @@ def test_no_reason_and_no_label_is_live(outcome: str, other: dict[str, Any]) -> 
     assert_nothing_is_live(said)
     assert {"type": "text", "text": LIVE, "style": {"code": True}} in elements(said)
     for post in (
-        trail_messages.audit_post([event(outcome, label=LIVE, detail=LIVE, request_id=LIVE)]),
+        trail_messages.audit_post([event(outcome, label=LIVE, detail=LIVE, request_id=LIVE)], 7, LIVE),
         trail_messages.log([event(outcome, label=LIVE, detail=LIVE)], [LIVE], mine=False),
     ):
         assert_nothing_is_live(post)
@@ -448,12 +448,12 @@ EVENTS = [
 
 def test_the_audit_channel_gets_a_line_an_outcome() -> None:
     """Who, where, which label, what came of it, how long it took, which request; and the trail's head at the end."""
-    assert shown(trail_messages.audit_post(EVENTS)) == AUDIT
+    assert shown(trail_messages.audit_post(EVENTS, EVENTS[-1]["seq"], EVENTS[-1]["hash"])) == AUDIT
 
 
 def test_an_audit_line_notifies_nobody() -> None:
     """People and channels are links to follow: a mention would ring somebody at each outcome."""
-    said = trail_messages.audit_post(EVENTS)
+    said = trail_messages.audit_post(EVENTS, EVENTS[-1]["seq"], EVENTS[-1]["hash"])
     assert_nothing_is_live(said)
     assert "@" not in said.text
     links = [one for one in elements(said) if one["type"] == "link"]
@@ -469,7 +469,7 @@ def test_an_audit_line_notifies_nobody() -> None:
 def test_a_folded_audit_post_holds_a_whole_backlog_of_the_longest_lines(outcome: Outcome) -> None:
     """Twenty-five outcomes with the longest labels and reasons, all to be escaped, fit into one post."""
     longest = event(outcome, label=BLOCK_ID, kinds=["submission_block_id"], detail="&" * 200)
-    said = trail_messages.audit_post([longest] * 25)
+    said = trail_messages.audit_post([longest] * 25, 25, "f" * 64)
     assert shown(said).count(BLOCK_ID) == 25
     assert "more line" not in said.text
 

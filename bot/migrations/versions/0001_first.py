@@ -3,22 +3,20 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bot.store import guard
+
 revision = "0001"
 down_revision = None
 
 GENESIS = "0" * 64
 OUTCOMES = "('accepted', 'rejected', 'unavailable', 'unknown', 'invalid', 'denied')"
-REFUSAL = "the trail is append-only"
 
 
 def upgrade() -> None:
     """Make everything."""
     _trail()
     _working_state()
-    if op.get_bind().dialect.name == "sqlite":
-        _guard_sqlite()
-    else:
-        _guard_postgresql()
+    guard.put_up(op.get_bind())
 
 
 def _trail() -> None:
@@ -138,34 +136,9 @@ def _working_state() -> None:
     op.create_table(
         "channels",
         sa.Column("channel_id", sa.Text, primary_key=True),
+        sa.Column("start", sa.BigInteger, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("owner", sa.Text),
         sa.Column("next_at", sa.BigInteger, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
-    )
-
-
-def _guard_sqlite() -> None:
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER events_no_{verb.lower()} BEFORE {verb} ON events "
-            f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-        )
-    # OR REPLACE deletes without asking the trigger above, unless the client has set recursive_triggers.
-    op.execute(
-        "CREATE TRIGGER events_no_replace BEFORE INSERT ON events WHEN EXISTS (SELECT 1 FROM events WHERE "
-        "seq = NEW.seq OR id = NEW.id OR hash = NEW.hash OR prev_hash = NEW.prev_hash OR "
-        f"(NEW.event IN {OUTCOMES} AND event IN {OUTCOMES} AND request_id = NEW.request_id)) "
-        f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-    )
-
-
-def _guard_postgresql() -> None:
-    op.execute(
-        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$"
-    )
-    op.execute(
-        "CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events "
-        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
