@@ -11,40 +11,49 @@ from typing import Any
 from bot.sandbox.records import Delivery, Object, View
 from bot.sandbox.workspace import Workspace
 
+USER = "U0OBSERVER1"
+OBSERVING = "C0OBSERVING"
 DOMAIN = "sandbox"
 VERIFICATION_TOKEN = "legacyVerificationToken"  # noqa: S105 - Slack still sends it, and nobody may rely on it
 
 
-class Deliveries:
-    """Makes deliveries as they come from one workspace.
+class Deliveries(Workspace):
+    """A workspace, and what its people do."""
 
-    Args:
-        workspace: where they come from.
-        base_url: where its `response_url`s begin.
-    """
-
-    def __init__(self, *, workspace: Workspace, base_url: str) -> None:
-        self._workspace = workspace
-        self._base_url = base_url
+    @property
+    def base_url(self) -> str:
+        """Where its `response_url`s begin."""
+        raise NotImplementedError
 
     def command(
         self,
         text: str,
         *,
-        user: str,
-        channel: str,
-        command: str,
-        trigger_id: str | None,
-        response_url: str | None,
-        team_id: str | None,
-        extra: Object,
+        user: str = USER,
+        channel: str = OBSERVING,
+        command: str = "/actcode",
+        trigger_id: str | None = None,
+        response_url: str | None = "",
+        team_id: str | None = None,
+        extra: Object | None = None,
     ) -> Delivery:
-        """Make a slash command; a `response_url` of "" is a new one, None leaves the field out."""
+        """Make a slash command.
+
+        Args:
+            text: what stands after the command.
+            user: who typed it.
+            channel: where; any ID: commands work where the bot is not a member, and in direct messages.
+            command: its name.
+            trigger_id: None: a new one.
+            response_url: "": a new one that works; None: none at all.
+            team_id: None: this workself.
+            extra: fields to add or to replace; None takes one out.
+        """
         url, secret = (response_url, None) if response_url != "" else self._new_url()
-        known = self._workspace.channels.get(channel)
+        known = self.channels.get(channel)
         form: Object = {
             "token": VERIFICATION_TOKEN,
-            "team_id": team_id or self._workspace.team_id,
+            "team_id": team_id or self.team_id,
             "team_domain": DOMAIN,
             "channel_id": channel,
             "channel_name": _channel_name(channel, known.name if known and not known.is_private else None),
@@ -52,21 +61,23 @@ class Deliveries:
             "user_name": user.lower(),
             "command": command,
             "text": text,
-            "api_app_id": self._workspace.app_id,
+            "api_app_id": self.app_id,
             "is_enterprise_install": "false",
             "response_url": url,
-            "trigger_id": trigger_id or self._workspace.trigger(user),
+            "trigger_id": trigger_id or self.trigger(user),
         }
-        payload = {name: value for name, value in (form | extra).items() if value is not None}
+        payload = {name: value for name, value in (form | (extra or {})).items() if value is not None}
         return self._registered(Delivery(kind="slash_commands", payload=payload), secret)
 
-    def shortcut(self, callback_id: str, *, user: str) -> Delivery:
+    def shortcut(self, callback_id: str, *, user: str = USER) -> Delivery:
         """Make a global shortcut."""
         payload = self._interaction("shortcut", user) | {"callback_id": callback_id, "action_ts": _now()}
         return Delivery(kind="interactive", payload=payload)
 
-    def message_shortcut(self, callback_id: str, message: Object, *, user: str, channel: str) -> Delivery:
-        """Make a shortcut on a message."""
+    def message_shortcut(
+        self, callback_id: str, message: Object, *, user: str = USER, channel: str = OBSERVING
+    ) -> Delivery:
+        """Make a shortcut on a message, such as `{"text": …, "blocks": […]}`."""
         url, secret = self._new_url()
         payload = self._interaction("message_action", user) | {
             "callback_id": callback_id,
@@ -78,18 +89,20 @@ class Deliveries:
         }
         return self._registered(Delivery(kind="interactive", payload=payload), secret)
 
-    def click(self, action: Object, *, user: str, channel: str | None, view: View | None) -> Delivery:
-        """Make a click on a button (or another interactive element), in a message or in a view."""
+    def click(
+        self, action: Object, *, user: str = USER, channel: str = OBSERVING, view: View | None = None
+    ) -> Delivery:
+        """Make a click on `{"action_id": …, "value": …}`, in a message, or in a view."""
         payload = self._interaction("block_actions", user)
         payload["actions"] = [{"type": "button", "block_id": "b", "action_ts": _now(), **action}]
         payload["state"] = {"values": {}}
         if view is not None:
-            payload |= {"container": {"type": "view", "view_id": view.id}, "view": self._view(view, {})}
+            payload |= {"container": {"type": "view", "view_id": view.id}, "view": self._shown_view(view, {})}
             return Delivery(kind="interactive", payload=payload)
         url, secret = self._new_url()
         payload |= {
             "container": {"type": "message", "message_ts": _now(), "channel_id": channel, "is_ephemeral": True},
-            "channel": self._channel(channel or ""),
+            "channel": self._channel(channel),
             "response_url": url,
         }
         return self._registered(Delivery(kind="interactive", payload=payload), secret)
@@ -97,16 +110,15 @@ class Deliveries:
     def submission(self, view: View, values: Object) -> Delivery:
         """Make the submission of a modal; `values` is its `state.values`, by block ID and action ID."""
         payload = self._interaction("view_submission", view.user)
-        payload |= {"view": self._view(view, values), "response_urls": []}
+        payload |= {"view": self._shown_view(view, values), "response_urls": []}
         return Delivery(kind="interactive", payload=payload)
 
     def event(self, event: Object) -> Delivery:
-        """Make an event of the Events API."""
-        space = self._workspace
+        """Make an event, such as `{"type": "app_home_opened", "user": …, "tab": "home"}`."""
         payload = {
             "token": VERIFICATION_TOKEN,
-            "team_id": space.team_id,
-            "api_app_id": space.app_id,
+            "team_id": self.team_id,
+            "api_app_id": self.app_id,
             "event": {"event_ts": _now(), **event},
             "type": "event_callback",
             "event_id": f"Ev0{secrets.token_hex(5).upper()}",
@@ -114,8 +126,8 @@ class Deliveries:
             "authorizations": [
                 {
                     "enterprise_id": None,
-                    "team_id": space.team_id,
-                    "user_id": space.bot_user_id,
+                    "team_id": self.team_id,
+                    "user_id": self.bot_user_id,
                     "is_bot": True,
                     "is_enterprise_install": False,
                 }
@@ -125,27 +137,27 @@ class Deliveries:
         return Delivery(kind="events_api", payload=payload)
 
     def _interaction(self, kind: str, user: str) -> Object:
-        team_id = self._workspace.team_id
+        team_id = self.team_id
         return {
             "type": kind,
             "token": VERIFICATION_TOKEN,
-            "api_app_id": self._workspace.app_id,
+            "api_app_id": self.app_id,
             "team": {"id": team_id, "domain": DOMAIN},
             "enterprise": None,
             "is_enterprise_install": False,
             "user": {"id": user, "username": user.lower(), "name": user.lower(), "team_id": team_id},
-            "trigger_id": self._workspace.trigger(user),
+            "trigger_id": self.trigger(user),
         }
 
-    def _view(self, view: View, values: Object) -> Object:
+    def _shown_view(self, view: View, values: Object) -> Object:
         return {
             "callback_id": "",
             "private_metadata": "",
             **view.view,
             "id": view.id,
-            "team_id": self._workspace.team_id,
-            "app_id": self._workspace.app_id,
-            "bot_id": self._workspace.bot_id,
+            "team_id": self.team_id,
+            "app_id": self.app_id,
+            "bot_id": self.bot_id,
             "root_view_id": view.id,
             "previous_view_id": None,
             "hash": f"{int(time.time())}.{secrets.token_hex(4)}",
@@ -153,17 +165,17 @@ class Deliveries:
         }
 
     def _channel(self, channel: str) -> Object:
-        known = self._workspace.channels.get(channel)
+        known = self.channels.get(channel)
         return {"id": channel, "name": _channel_name(channel, known.name if known else None)}
 
     def _new_url(self) -> tuple[str, str]:
         secret = secrets.token_urlsafe(18)
         number = secrets.randbelow(10**13)
-        return f"{self._base_url}/commands/{self._workspace.team_id}/{number}/{secret}", secret
+        return f"{self.base_url}/commands/{self.team_id}/{number}/{secret}", secret
 
     def _registered(self, delivery: Delivery, secret: str | None) -> Delivery:
         if secret is not None:
-            self._workspace.response_url(delivery, secret)
+            self.response_url(delivery, secret)
         return delivery
 
 

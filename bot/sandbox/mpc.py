@@ -6,23 +6,19 @@ requests a second on /api/, then 429, then perhaps a blocked address). What an u
 documented; the tutorial says only that it "will indicate a problem".
 """
 
-import re
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from bot.sandbox.faults import Exchange, Fault, Script
+from bot.sandbox.faults import Exchange, Fault
 from bot.sandbox.loopback import HOST, LoopbackServer
+from bot.sandbox.mpc_answers import content_of, error, label_of, retrieve, submission_status, wamo
+from bot.sandbox.script import Script
 from bot.sandbox.watch import Watch
 from bot.sandbox.wire import Request, Response, Wire
 
 T = TypeVar("T")
-
-_TIME = r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{3}"
-_LABEL = re.compile(rf"[-A-Za-z0-9_]{{1,12}}|{_TIME}_\w{{8}}(_\d{{2}})?", re.ASCII)
-_SUBMISSION = re.compile(rf"{_TIME}_\w{{8}}", re.ASCII)
-_TRACKLET = re.compile(rf"[-A-Za-z0-9_]{{1,12}} [0-9A-Z][0-9][0-9]|{_TIME}_\w{{8}}_\d{{2}}", re.ASCII)
 
 _PATHS = {
     "/api/action-codes/retrieve": ("POST", "retrieve"),
@@ -174,14 +170,14 @@ class SandboxMPC:
 
     def _handle(self, request: Request, wire: Wire) -> None:
         method, endpoint = _PATHS.get(request.path, ("", ""))
-        content = _content(request)
+        content = content_of(request)
         entry = MPCRequest(
             at=request.at,
             wall=request.wall,
             method=request.method,
             path=request.path,
             endpoint=endpoint,
-            label=_label(content),
+            label=label_of(content),
             body=request.body,
             headers=dict(request.headers),
         )
@@ -198,14 +194,18 @@ class SandboxMPC:
             if refusal is not None:
                 return refusal
             if not method:
-                return _error(404, "there is no such page")
+                return error(404, "there is no such page")
             if request.method != method:
                 return Response.of_json(405, {"error": f"use {method}"}, {"Allow": method})
             if content is None or request.media_type != "application/json":
-                return _error(400, "the body is not JSON")
-            answer = {"retrieve": self._retrieve, "submission-status": self._status, "wamo": self._wamo}[endpoint]
+                return error(400, "the body is not JSON")
             with self._watch.changing():
-                response = answer(content)
+                if endpoint == "retrieve":
+                    response = self._retrieve(content)
+                elif endpoint == "wamo":
+                    response = wamo(content, self.tracklets)
+                else:
+                    response = submission_status(content, self.submissions)
             if self.latency_s > 0:
                 wire.wait(self.latency_s)
             return response
@@ -217,7 +217,7 @@ class SandboxMPC:
         self._recent = [one for one in self._recent if one > at - 1.0]
         self._recent.append(at)
         if self._blocked:
-            return _error(403, "your address is blocked; write to the help desk")
+            return error(403, "your address is blocked; write to the help desk")
         if self.rate_per_s is not None and len(self._recent) > self.rate_per_s:
             # What is refused counts as well: whoever goes on at the same speed stays refused.
             headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
@@ -225,50 +225,10 @@ class SandboxMPC:
         return None
 
     def _retrieve(self, content: object) -> Response:
-        label = content.get("label") if isinstance(content, dict) else None
-        if not isinstance(label, str):
-            return _error(400, "label is missing")
-        if not _LABEL.fullmatch(label):
-            return _error(400, "label is not a trksub, trkid, submission ID or submission block ID")
-        if self.on_file is not None and label not in self.on_file:
-            return _error(404, "no submission with this label")
-        self.mails.append(label)
-        return Response.of_json(200, {})
-
-    def _status(self, content: object) -> Response:
-        submission_id = content.get("submission_id") if isinstance(content, dict) else None
-        if not isinstance(submission_id, str) or not _SUBMISSION.fullmatch(submission_id):
-            return _error(400, "submission_id is missing or malformed")
-        found = self.submissions.get(submission_id)
-        return _error(404, "no such submission") if found is None else Response.of_json(200, found)
-
-    def _wamo(self, content: object) -> Response:
-        if not isinstance(content, list):
-            return _error(400, "a list of identifiers is expected")
-        good = [one for one in content if isinstance(one, str) and _TRACKLET.fullmatch(one)]
-        found = [{one: self.tracklets[one]} for one in good if one in self.tracklets]
-        malformed = [one for one in content if one not in good]
-        return Response.of_json(200, {"found": found, "malformed": malformed})
-
-
-def _error(status: int, why: str) -> Response:
-    return Response.of_json(status, {"error": why})
-
-
-def _content(request: Request) -> Any:
-    try:
-        return request.json()
-    except ValueError:
-        return None
-
-
-def _label(content: object) -> str | None:
-    if isinstance(content, dict):
-        label = content.get("label", content.get("submission_id"))
-        return label if isinstance(label, str) else None
-    if isinstance(content, list) and content and isinstance(content[0], str):
-        return content[0].partition(" ")[0]
-    return None
+        label, response = retrieve(content, self.on_file)
+        if label is not None:
+            self.mails.append(label)
+        return response
 
 
 __all__ = ["MPCRequest", "SandboxMPC"]

@@ -1,6 +1,7 @@
 """What the sandbox's Slack keeps: what was posted, who was told, what was called, and what was delivered."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,25 @@ from urllib.parse import urlencode
 from bot.sandbox.render import shown
 
 Object = dict[str, Any]
+
+SCOPES = frozenset(
+    {
+        "commands",
+        "chat:write",
+        "channels:read",
+        "groups:read",
+        "channels:history",
+        "groups:history",
+        "channels:join",
+        "im:write",
+    }
+)
+"""Those of a bot that does all that this one might do."""
+
+
+def new_id(kind: str) -> str:
+    """Return an ID of Slack's: a letter for what it is of, and some more."""
+    return f"{kind}0{secrets.token_hex(5).upper()}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,26 +9,24 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Self, TypeVar
 
-from bot.sandbox.deliveries import Deliveries
+from bot.sandbox.deliveries import OBSERVING, USER, Deliveries
 from bot.sandbox.doors import Headers, conclude, headers_for, post
-from bot.sandbox.faults import Fault, Script
+from bot.sandbox.faults import Fault
 from bot.sandbox.loopback import HOST, LoopbackServer
-from bot.sandbox.records import Acknowledgement, Delivery, Object, View
+from bot.sandbox.records import Acknowledgement, Delivery
+from bot.sandbox.script import Script
 from bot.sandbox.slack_api import SlackApi
 from bot.sandbox.slack_socket import SocketConnection, SocketMode
 from bot.sandbox.watch import Watch
-from bot.sandbox.workspace import Workspace
 
 T = TypeVar("T")
 
-USER = "U0OBSERVER1"
-OBSERVING = "C0OBSERVING"
 AUDIT = "C0AUDITLOG1"
 ACK_S = 3.0
 """How long Slack waits for an acknowledgement."""
 
 
-class SandboxSlack(Workspace):
+class SandboxSlack(Deliveries):
     """A Slack at `api_url`, from `start` to `close`, with the channels #observing and #actcode-audit.
 
     Args:
@@ -91,7 +89,7 @@ class SandboxSlack(Workspace):
     @property
     def api_url(self) -> str:
         """What `SLACK_API_URL` is to be."""
-        return f"{self._base_url}/api/"
+        return f"{self.base_url}/api/"
 
     @property
     def connections(self) -> list[SocketConnection]:
@@ -138,65 +136,6 @@ class SandboxSlack(Workspace):
     def accept(self) -> None:
         """Take connections again."""
         self._server.accept()
-
-    def command(
-        self,
-        text: str,
-        *,
-        user: str = USER,
-        channel: str = OBSERVING,
-        command: str = "/actcode",
-        trigger_id: str | None = None,
-        response_url: str | None = "",
-        team_id: str | None = None,
-        extra: Object | None = None,
-    ) -> Delivery:
-        """Make a slash command.
-
-        Args:
-            text: what stands after the command.
-            user: who typed it.
-            channel: where; any ID: commands work where the bot is not a member, and in direct messages.
-            command: its name.
-            trigger_id: None: a new one.
-            response_url: "": a new one that works; None: none at all.
-            team_id: None: this workspace.
-            extra: fields to add or to replace; None takes one out.
-        """
-        return self._deliveries.command(
-            text,
-            user=user,
-            channel=channel,
-            command=command,
-            trigger_id=trigger_id,
-            response_url=response_url,
-            team_id=team_id,
-            extra=extra or {},
-        )
-
-    def shortcut(self, callback_id: str, *, user: str = USER) -> Delivery:
-        """Make a global shortcut."""
-        return self._deliveries.shortcut(callback_id, user=user)
-
-    def message_shortcut(
-        self, callback_id: str, message: Object, *, user: str = USER, channel: str = OBSERVING
-    ) -> Delivery:
-        """Make a shortcut on a message, such as `{"text": …, "blocks": […]}`."""
-        return self._deliveries.message_shortcut(callback_id, message, user=user, channel=channel)
-
-    def click(
-        self, action: Object, *, user: str = USER, channel: str = OBSERVING, view: View | None = None
-    ) -> Delivery:
-        """Make a click on `{"action_id": …, "value": …}`, in a message, or in a view."""
-        return self._deliveries.click(action, user=user, channel=channel, view=view)
-
-    def submission(self, view: View, values: Object) -> Delivery:
-        """Make the submission of a modal; `values` is its `state.values`, by block ID and action ID."""
-        return self._deliveries.submission(view, values)
-
-    def event(self, event: Object) -> Delivery:
-        """Make an event, such as `{"type": "app_home_opened", "user": …, "tab": "home"}`."""
-        return self._deliveries.event(event)
 
     def deliver_http(
         self,
@@ -266,9 +205,9 @@ class SandboxSlack(Workspace):
             )
 
     @property
-    def _base_url(self) -> str:
+    def base_url(self) -> str:
+        """Where its web server is."""
         return f"http://{HOST}:{self._server.port}"
 
-    @property
-    def _deliveries(self) -> Deliveries:
-        return Deliveries(workspace=self, base_url=self._base_url)
+
+__all__ = ["AUDIT", "OBSERVING", "USER", "SandboxSlack"]

@@ -4,18 +4,18 @@ Sources: a page for each method in Slack's reference (docs.slack.dev/reference/m
 JSON), "Pagination", and "Handling user interaction" (`response_url`).
 """
 
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
-from bot.sandbox.faults import Exchange, Script
+from bot.sandbox.allowance import RateLimitedError
+from bot.sandbox.arguments import arguments, is_true, posted
+from bot.sandbox.faults import Exchange
 from bot.sandbox.records import ApiCall, Channel, Object, Post
 from bot.sandbox.rules import RefusedError
+from bot.sandbox.script import Script
 from bot.sandbox.wire import Request, Response, Wire
-from bot.sandbox.workspace import RateLimitedError, Workspace
+from bot.sandbox.workspace import Workspace
 
-_JSON_ARGUMENTS = ("blocks", "metadata", "attachments", "view")
 _MOST_PAGE = 999
 
 
@@ -58,7 +58,7 @@ class SlackApi:
 
     def _call(self, request: Request, wire: Wire) -> None:
         method = request.path.removeprefix("/api/")
-        params, token = _arguments(request)
+        params, token = arguments(request)
         call = self._note_call(method, params)
 
         def take() -> Response:
@@ -101,7 +101,7 @@ class SlackApi:
 
         def take() -> Response:
             try:
-                content = _posted(request)
+                content = posted(request)
                 call.params = content if isinstance(content, dict) else {}
                 self._workspace.respond(request.path.rpartition("/")[2], content)
             except RefusedError as fault:
@@ -169,7 +169,7 @@ class SlackApi:
             raise RefusedError("not_in_channel")
         posts = self._workspace.history(channel.id)
         oldest, latest = str(params.get("oldest") or ""), str(params.get("latest") or "")
-        inclusive = _true(params.get("inclusive"))
+        inclusive = is_true(params.get("inclusive"))
         posts = [
             one
             for one in posts
@@ -182,7 +182,7 @@ class SlackApi:
             posts = [one for one in posts if one.ts < cursor]
         limit = max(1, min(int(params.get("limit") or 100), _MOST_PAGE))
         page, rest = posts[:limit], posts[limit:]
-        metadata = _true(params.get("include_all_metadata"))
+        metadata = is_true(params.get("include_all_metadata"))
         return {
             "messages": [self._message(one, metadata=metadata) for one in page],
             "has_more": bool(rest),
@@ -225,42 +225,6 @@ class SlackApi:
         return message
 
 
-def _arguments(request: Request) -> tuple[Object, str | None]:
-    """Return the arguments of a call, and the token, wherever they stand."""
-    params: Object = dict(request.query)
-    if request.media_type == "application/json":
-        try:
-            content = request.json()
-        except ValueError:
-            content = None
-        params |= content if isinstance(content, dict) else {}
-    else:
-        params |= request.form()
-        for name in _JSON_ARGUMENTS:
-            if isinstance(params.get(name), str):
-                params[name] = _parsed(params[name])
-    token = params.pop("token", None)
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return params, credentials.strip() if scheme.lower() == "bearer" else token
-
-
-def _posted(request: Request) -> Any:
-    """Return the JSON that was posted to a `response_url`."""
-    if request.method != "POST" or request.media_type != "application/json":
-        raise RefusedError("invalid_payload", "not a POST of JSON")
-    try:
-        return request.json()
-    except ValueError as fault:
-        raise RefusedError("invalid_payload", "not JSON") from fault
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def _described(channel: Channel) -> Object:
     return {
         "id": channel.id,
@@ -272,7 +236,3 @@ def _described(channel: Channel) -> Object:
         "is_archived": channel.is_archived,
         "is_member": channel.is_member,
     }
-
-
-def _true(value: object) -> bool:
-    return value is True or str(value).lower() in {"1", "true"}

@@ -6,37 +6,16 @@ Sources: Slack's pages on chat.postMessage and chat.postEphemeral, "Rate limits"
 channel, with short bursts), and "Handling user interaction" (a `response_url` works wherever the user is).
 """
 
-import math
 import secrets
 import time
 from typing import Any
 
+from bot.sandbox.allowance import Allowance
 from bot.sandbox.blocks import check_message, check_view
 from bot.sandbox.grants import Grants
-from bot.sandbox.records import ApiCall, Channel, Delivery, Ephemeral, Object, Post, View
+from bot.sandbox.records import SCOPES, ApiCall, Channel, Delivery, Ephemeral, Object, Post, View, new_id
 from bot.sandbox.rules import RefusedError
 from bot.sandbox.watch import Watch
-
-SCOPES = frozenset(
-    {
-        "commands",
-        "chat:write",
-        "channels:read",
-        "groups:read",
-        "channels:history",
-        "groups:history",
-        "channels:join",
-        "im:write",
-    }
-)
-
-
-class RateLimitedError(RefusedError):
-    """A call too many."""
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("ratelimited")
-        self.retry_after_s = retry_after_s
 
 
 class Workspace:
@@ -53,13 +32,12 @@ class Workspace:
         self, *, watch: Watch, post_rate_per_s: float | None, post_burst: int, scopes: frozenset[str] = SCOPES
     ) -> None:
         self.watch = watch
-        self.post_rate_per_s = post_rate_per_s
-        self.post_burst = post_burst
+        self._allowance = Allowance(rate_per_s=post_rate_per_s, burst=post_burst)
         self.scopes = set(scopes)
-        self.team_id = _id("T")
-        self.app_id = _id("A")
-        self.bot_user_id = _id("U")
-        self.bot_id = _id("B")
+        self.team_id = new_id("T")
+        self.app_id = new_id("A")
+        self.bot_user_id = new_id("U")
+        self.bot_id = new_id("B")
         self.bot_token = f"xoxb-{secrets.token_hex(12)}"
         self.app_token = f"xapp-1-{self.app_id}-{secrets.token_hex(12)}"
         self.signing_secret = secrets.token_hex(16)
@@ -72,7 +50,6 @@ class Workspace:
         self.views: list[View] = []
         self.homes: dict[str, View] = {}
         self._grants = Grants()
-        self._taken: dict[str, tuple[float, float]] = {}
         self._last_ts = 0
 
     def add_channel(
@@ -106,7 +83,7 @@ class Workspace:
             for channel in self.channels.values():
                 if channel.user == user:
                     return channel
-            channel = Channel(id=_id("D"), name="directmessage", is_private=True, members={user}, user=user)
+            channel = Channel(id=new_id("D"), name="directmessage", is_private=True, members={user}, user=user)
             self.channels[channel.id] = channel
             return channel
 
@@ -136,7 +113,7 @@ class Workspace:
             raise RefusedError("is_archived")
         check_message(message)
         with self.watch.changing():
-            self._count(channel.id)
+            self._allowance.take(channel.id)
             post = self._message(channel, message, via="chat.postMessage")
             (self.posts if channel.user is None else self.dms).append(post)
             return post
@@ -160,7 +137,7 @@ class Workspace:
             raise RefusedError("user_not_in_channel")
         check_message(message)
         with self.watch.changing():
-            self._count(channel.id)
+            self._allowance.take(channel.id)
             self._tell("chat.postEphemeral", channel.id, user, message)
             return self._ts()
 
@@ -233,18 +210,7 @@ class Workspace:
             return [one for one in reversed(self.posts + self.dms) if one.channel == channel_id]
 
     def _view(self, user: str, view: Any, trigger_id: str | None) -> View:
-        return View(id=_id("V"), user=user, view=view, trigger_id=trigger_id, at=time.monotonic())
-
-    def _count(self, channel_id: str) -> None:
-        """Take one message from what the channel may take: a bucket that fills at the rate, up to the burst."""
-        if self.post_rate_per_s is None:
-            return
-        now = time.monotonic()
-        left, since = self._taken.get(channel_id, (float(self.post_burst), now))
-        left = min(self.post_burst, left + (now - since) * self.post_rate_per_s)
-        if left < 1:
-            raise RateLimitedError(math.ceil((1 - left) / self.post_rate_per_s))
-        self._taken[channel_id] = (left - 1, now)
+        return View(id=new_id("V"), user=user, view=view, trigger_id=trigger_id, at=time.monotonic())
 
     def _message(self, channel: Channel, message: Object, *, via: str) -> Post:
         return Post(
@@ -277,7 +243,3 @@ class Workspace:
         """Return a timestamp that no other message has."""
         self._last_ts = max(self._last_ts + 1, time.time_ns() // 1000)
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06}"
-
-
-def _id(kind: str) -> str:
-    return f"{kind}0{secrets.token_hex(5).upper()}"

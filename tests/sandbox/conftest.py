@@ -1,5 +1,6 @@
 """The sandboxes, and the promise that they leave nothing behind."""
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -14,8 +15,11 @@ from bot.sandbox.slack import SandboxSlack
 def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [one.name for one in threading.enumerate() if one not in before and "sandbox" in one.name]
-    assert left == []
+    ours = re.compile("sandbox|sock_handler|recv_events|keepalive")
+    left = [one for one in threading.enumerate() if one not in before and ours.search(one.name)]
+    for one in left:
+        one.join(5)
+    assert [one.name for one in left if one.is_alive()] == []
 
 
 @pytest.fixture

@@ -58,6 +58,9 @@ class Client:
         self.client.auto_reconnect_enabled = self.client.default_auto_reconnect_enabled = False
         for one in self.slack.connections:
             one.close()
+        # Closing fails where the client's own thread closes the connection at the same moment (slack_sdk 3.47).
+        with contextlib.suppress(AttributeError):
+            self.client.close()
         self.client.close()
 
 
