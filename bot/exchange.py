@@ -7,7 +7,7 @@ whether the connection stood already, which is what decides between "nothing was
 import contextlib
 import socket
 import threading
-import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 class NotSentError(Exception):
-    """The moment until which the request might be sent had passed; nothing was sent."""
+    """The request was held back at the last moment; nothing was sent."""
 
 
 class Exchange:
@@ -28,20 +28,20 @@ class Exchange:
 
     Args:
         timeout_s: from the moment the connection stands to the end of the answer, seconds.
-        send_by: the `time.monotonic()` after which the request must not leave any more.
+        leave: called when everything is ready for the first byte; False: it must not leave any more.
 
     Attributes:
         connected: the connection stood; whatever failed after that may have been sent.
         expired: the time was over, and the connection was cut.
     """
 
-    def __init__(self, *, timeout_s: float, send_by: float) -> None:
+    def __init__(self, *, timeout_s: float, leave: Callable[[], bool]) -> None:
         self.connected = False
         self.expired = False
         self.adapter = _Adapter(self)
         self.timeouts = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
         self._timeout_s = timeout_s
-        self._send_by = send_by
+        self._leave = leave
         self._handle: socket.socket | None = None
         self._alarm: threading.Timer | None = None
 
@@ -64,9 +64,9 @@ class Exchange:
         """Everything is ready for the first byte of the request.
 
         Raises:
-            NotSentError: it is too late to send it.
+            NotSentError: it must not leave any more.
         """
-        if time.monotonic() > self._send_by:
+        if not self._leave():
             raise NotSentError
         self.connected = True
         self._set_alarm(self._timeout_s)

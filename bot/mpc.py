@@ -13,7 +13,7 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -82,16 +82,15 @@ class MPC:
         self._status_url = f"{api_url}/submission-status"
         self._timeout_s = timeout_s
 
-    def retrieve(self, label: str, *, send_by: float) -> Answer:
+    def retrieve(self, label: str, *, leave: Callable[[], bool]) -> Answer:
         """Ask once that the action code of `label` be mailed to its original submitter.
 
         Args:
             label: one that `bot.labels` let through.
-            send_by: when `time.monotonic()` has passed this before the request leaves, it does not leave:
-                a process that was paused meanwhile may no longer own it.
+            leave: called when the connection stands, just before the request leaves; False holds it back.
         """
         started = time.monotonic()
-        answer = self._ask("POST", self._url, {"label": label}, send_by=send_by)
+        answer = self._ask("POST", self._url, {"label": label}, leave=leave)
         return replace(answer, elapsed_ms=round((time.monotonic() - started) * 1000))
 
     def reach(self) -> Answer:
@@ -99,12 +98,12 @@ class MPC:
 
         Source: the MPC's "Submission Status API" page (404 where there is no such submission).
         """
-        return self._ask("GET", self._status_url, {"submission_id": _NO_SUBMISSION}, send_by=float("inf"))
+        return self._ask("GET", self._status_url, {"submission_id": _NO_SUBMISSION}, leave=lambda: True)
 
-    def _ask(self, method: str, url: str, content: dict[str, str], *, send_by: float) -> Answer:
+    def _ask(self, method: str, url: str, content: dict[str, str], *, leave: Callable[[], bool]) -> Answer:
         # A session of its own for each request: a kept-alive connection that the server has just closed looks like
         # a reset after sending, and would make `unknown` of what was never sent.
-        with requests.Session() as session, Exchange(timeout_s=self._timeout_s, send_by=send_by) as exchange:
+        with requests.Session() as session, Exchange(timeout_s=self._timeout_s, leave=leave) as exchange:
             session.trust_env = False
             session.mount("http://", exchange.adapter)
             session.mount("https://", exchange.adapter)

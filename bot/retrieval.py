@@ -7,8 +7,10 @@ Whoever is alive takes the next open request. One that is found `sending` althou
 `unknown`: it may have reached the MPC, so nobody sends it again.
 """
 
+import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 SEND_WITHIN_S = 5.0
 """A request that was taken leaves within this time, or not at all: well before its process is taken for dead."""
+LATE_S = 0.008
+"""Being held up by less is what `bot.store.queue.SPACING` has room for."""
 MOST_ATTEMPTS = 4
 LONGEST_PAUSE_S = 60.0
 
@@ -62,6 +66,7 @@ class Retrieval:
         self._owner = owner
         self._rate_per_s = rate_per_s
         self._jitter = jitter
+        self._late_s: deque[float] = deque(maxlen=20)
 
     def admit(self, asker: Asker, parsed: Parsed, delivery: Delivery) -> Admission:
         """Decide about a command, and record the decision durably.
@@ -95,19 +100,27 @@ class Retrieval:
 
         return self._database.write(work)
 
-    def send(self, taken: queue.Taken, *, taken_at: float) -> Answer:
-        """Make the one POST of a request that was taken.
-
-        Args:
-            taken: from `take`.
-            taken_at: `time.monotonic()` before `take` was called.
-        """
+    def send(self, taken: queue.Taken) -> Answer:
+        """Make the one POST of a request that was taken."""
         try:
-            return self._mpc.retrieve(taken.label, send_by=taken_at + SEND_WITHIN_S)
+            return self._mpc.retrieve(taken.label, leave=lambda: self._leave(taken))
         except Exception:
             # Whatever it was, the request may have left. The loop that called goes on.
             log.exception("request %s: the POST failed in an unforeseen way", taken.request_id)
             return Answer(outcome=Outcome.UNKNOWN, detail="the bot failed while it asked")
+
+    def _leave(self, taken: queue.Taken) -> bool:
+        """Say whether a request may leave now; one that was held up keeps those behind it at their distance.
+
+        How long a connection takes to stand is the same for all of them, or nearly: only what is more than that
+        brings two requests closer together.
+        """
+        late_s = time.monotonic() - taken.taken_at
+        self._late_s.append(late_s)
+        if (excess_s := late_s - min(self._late_s)) > LATE_S:
+            with contextlib.suppress(DatabaseUnavailable):  # the pace is the lesser good: `sending` is recorded
+                self._database.write(lambda tx: queue.delay(tx, excess_s))
+        return time.monotonic() - taken.taken_at <= SEND_WITHIN_S
 
     def finish(self, taken: queue.Taken, answer: Answer) -> Outcome | None:
         """Record what came of a request, or queue it again where nothing was processed.

@@ -164,18 +164,17 @@ class Worker:
         with self._changed:
             if self._in_flight >= MOST_IN_FLIGHT:
                 return LOOK_S
-        taken_at = time.monotonic()
         taken = self._retrieval.take()
         if isinstance(taken, queue.Wait):
             return taken.seconds
         with self._changed:
             self._in_flight += 1
-        threading.Thread(target=self._carry, args=(taken, taken_at), name="post", daemon=True).start()
+        threading.Thread(target=self._carry, args=(taken,), name="post", daemon=True).start()
         return 0
 
-    def _carry(self, taken: queue.Taken, taken_at: float) -> None:
+    def _carry(self, taken: queue.Taken) -> None:
         try:
-            answer = self._retrieval.send(taken, taken_at=taken_at)
+            answer = self._retrieval.send(taken)
             outcome = keep_trying(
                 lambda: self._retrieval.finish(taken, answer),
                 give_up=lambda: self._giving_up,

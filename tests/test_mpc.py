@@ -17,8 +17,6 @@ from bot.sandbox import faults
 from bot.sandbox.faults import Fault
 from bot.sandbox.mpc import SandboxMPC
 
-FOREVER = float("inf")
-
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxMPC]:
@@ -29,7 +27,7 @@ def sandbox() -> Iterator[SandboxMPC]:
 
 def ask(sandbox: SandboxMPC, label: str = "A10cnQO", *, timeout_s: float = 2.0) -> Answer:
     """Make one request."""
-    return MPC(api_url=sandbox.url, timeout_s=timeout_s).retrieve(label, send_by=FOREVER)
+    return MPC(api_url=sandbox.url, timeout_s=timeout_s).retrieve(label, leave=lambda: True)
 
 
 def test_a_label_is_asked_for_as_the_mpc_documents_it(sandbox: SandboxMPC) -> None:
@@ -120,7 +118,7 @@ def test_no_connection_is_surely_not_sent(sandbox: SandboxMPC) -> None:
 
 def test_a_failed_tls_handshake_is_surely_not_sent(sandbox: SandboxMPC) -> None:
     """Nothing of the request leaves before TLS stands."""
-    answer = MPC(api_url=sandbox.url.replace("http:", "https:"), timeout_s=1).retrieve("A10cnQO", send_by=FOREVER)
+    answer = MPC(api_url=sandbox.url.replace("http:", "https:"), timeout_s=1).retrieve("A10cnQO", leave=lambda: True)
     assert (answer.outcome, answer.again) == (Outcome.UNAVAILABLE, True)
     assert str(answer.detail).startswith("no connection: ")
     assert sandbox.posts() == []
@@ -131,7 +129,7 @@ def test_a_tls_handshake_that_dribbles_ends() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}/api"
         started = time.monotonic()
-        answer = MPC(api_url=url, timeout_s=0.5).retrieve("A10cnQO", send_by=FOREVER)
+        answer = MPC(api_url=url, timeout_s=0.5).retrieve("A10cnQO", leave=lambda: True)
         assert (answer.outcome, answer.again) == (Outcome.UNAVAILABLE, True)
         assert time.monotonic() - started < exchange.CONNECT_TIMEOUT_S
 
@@ -145,7 +143,7 @@ def test_a_proxy_or_netrc_of_the_environment_is_not_used(sandbox: SandboxMPC, mo
 
 def test_nothing_leaves_after_its_moment_has_passed(sandbox: SandboxMPC) -> None:
     """A process that was paused between deciding and sending does not send."""
-    answer = MPC(api_url=sandbox.url, timeout_s=1).retrieve("A10cnQO", send_by=time.monotonic() - 1)
+    answer = MPC(api_url=sandbox.url, timeout_s=1).retrieve("A10cnQO", leave=lambda: False)
     assert (answer.outcome, answer.again) == (Outcome.UNAVAILABLE, True)
     assert sandbox.posts() == []
 
@@ -184,7 +182,7 @@ def test_tls_is_verified() -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"https://127.0.0.1:{server.getsockname()[1]}/api"
-        answer = MPC(api_url=url, timeout_s=2).retrieve("A10cnQO", send_by=FOREVER)
+        answer = MPC(api_url=url, timeout_s=2).retrieve("A10cnQO", leave=lambda: True)
         thread.join()
     assert (answer.outcome, answer.detail) == (Outcome.UNAVAILABLE, "no connection: TLS")
     assert heard in ([], [b""])

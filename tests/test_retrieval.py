@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from bot.mpc import MPC, Answer
 from bot.outcomes import Outcome
 from bot.policy import Policy, Rule
 from bot.retrieval import MOST_ATTEMPTS, Retrieval, keep_trying
+from bot.sandbox.mpc import SandboxMPC
 from bot.store import outbox, presence
 from bot.store.database import Database, DatabaseUnavailable
 from bot.store.queue import Taken, Wait
@@ -325,8 +327,31 @@ def test_a_paused_process_does_not_send_what_it_took_long_ago(sqlite: Database) 
         rate_per_s=5,
         jitter=lambda: 0.0,
     )
-    answer = slow.send(taken, taken_at=time.monotonic() - 60)
+    answer = slow.send(replace(taken, taken_at=time.monotonic() - 60))
     assert (answer.outcome, answer.again, listener.heard()) == (Outcome.UNAVAILABLE, True, b"")
+
+
+def test_those_behind_a_request_that_was_held_up_keep_their_distance(database: Database) -> None:
+    """Requests that leave late move the next turn by as much more as they were late than usual."""
+    with SandboxMPC(rate_per_s=None) as sandbox:
+        retrieval = Retrieval(
+            database=database,
+            mpc=MPC(api_url=sandbox.url, timeout_s=2),
+            policy=Policy(),
+            owner="one",
+            rate_per_s=5,
+            jitter=lambda: 0.0,
+        )
+        ask(retrieval, "A10cnQO B20xx C30xx")
+        waits = []
+        for held_up_s in (0.0, 0.5):
+            taken = take(retrieval)
+            retrieval.send(replace(taken, taken_at=time.monotonic() - held_up_s))
+            wait = retrieval.take()
+            assert isinstance(wait, Wait)
+            waits.append(wait.seconds or 0)
+    assert waits[0] < 0.21
+    assert waits[1] > 0.35
 
 
 class Listener:
@@ -349,8 +374,8 @@ def test_an_unforeseen_failure_of_the_post_is_unknown(sqlite: Database, caplog: 
     """What breaks in the bot while it asks may have left: it is told so, and the log has the reason once."""
 
     class Broken(MPC):
-        def retrieve(self, label: str, *, send_by: float) -> Answer:
-            raise ZeroDivisionError(label, send_by)
+        def retrieve(self, label: str, *, leave: Callable[[], bool]) -> Answer:
+            raise ZeroDivisionError(label, leave)
 
     retrieval = Retrieval(
         database=sqlite,
@@ -361,7 +386,7 @@ def test_an_unforeseen_failure_of_the_post_is_unknown(sqlite: Database, caplog: 
         jitter=lambda: 0.0,
     )
     ask(retrieval, "A10cnQO")
-    assert retrieval.send(take(retrieval), taken_at=0).outcome == Outcome.UNKNOWN
+    assert retrieval.send(take(retrieval)).outcome == Outcome.UNKNOWN
     assert len(caplog.records) == 1
 
 

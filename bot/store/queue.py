@@ -4,6 +4,7 @@ It knows the order in which requests leave, when the next one may, and whose wor
 what is done with a request, and what an outcome means.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,11 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A request that this process, and no other, is to send now."""
+    """A request that this process, and no other, is to send now.
+
+    Attributes:
+        taken_at: when that was decided, `time.monotonic()` of this process.
+    """
 
     request_id: str
     command_id: str
@@ -32,6 +37,7 @@ class Taken:
     kinds: tuple[str, ...]
     stations: tuple[str, ...]
     attempt: int
+    taken_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,11 @@ def pause(tx: Transaction, seconds: float) -> None:
     """Let nobody ask the MPC for so long."""
     until = round(tx.now + seconds * 1000)
     tx.connection.execute(update(pace).where(pace.c.paused_until < until).values(paused_until=until))
+
+
+def delay(tx: Transaction, seconds: float) -> None:
+    """Let the next requests leave so much later: the last one did, and they must not catch up with it."""
+    tx.connection.execute(update(pace).values(next_at=pace.c.next_at + round(seconds * 1000)))
 
 
 def put_back(tx: Transaction, request_id: str, *, owner: str, wait_s: float) -> bool:
@@ -153,6 +164,7 @@ def _taken(row: Row[Any], *, attempt: int) -> Taken:
         kinds=tuple(row.kinds.split()),
         stations=tuple(row.stations.split()),
         attempt=attempt,
+        taken_at=time.monotonic(),
     )
 
 
