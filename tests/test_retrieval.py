@@ -265,6 +265,15 @@ def test_after_a_429_nobody_asks_before_the_mpc_allows_it(database: Database) ->
     assert ask(two, "C30", BERT).wait_s == pytest.approx(40, abs=2)
 
 
+def test_a_clock_that_was_set_back_does_not_stop_the_queue(database: Database) -> None:
+    """What was booked by a clock that was an hour ahead is passed over."""
+    retrieval = build(database)
+    ask(retrieval, "A10cnQO")
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE pace SET next_at = next_at + 4102444800000, paused_until = 4102444800000"))
+    assert isinstance(retrieval.take(), Taken)
+
+
 def test_a_pause_that_is_too_long_ends_the_request(database: Database) -> None:
     """Beyond a minute the asker hears `unavailable` and when to come back, and the others wait a minute at most."""
     retrieval = build(database)

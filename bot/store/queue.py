@@ -19,7 +19,8 @@ from bot.trail import Asker
 # A hair more than 1/rate between two requests: what leaves evenly arrives a little unevenly.
 SPACING = 1.025
 
-_DAY_MS = 86_400_000
+LONGEST_BOOKING_MS = 120_000
+"""Twice the longest pause that the MPC is granted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,8 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
     """Take the next request, and with it the installation's next turn at the MPC."""
     due = tx.connection.execute(select(pace.c.next_at, pace.c.paused_until)).one()
     spacing = 1000 * SPACING / rate_per_s
-    # A clock that was set back must not stop everything: nobody ever books further ahead than these.
-    free_at = max(min(due.next_at, tx.now + spacing), min(due.paused_until, tx.now + _DAY_MS))
+    # Nobody books further ahead than this: a clock that was set back must not stop everything for hours.
+    free_at = max(at for at in (0, due.next_at, due.paused_until) if at <= tx.now + LONGEST_BOOKING_MS)
     row = tx.connection.execute(
         _with_asker()
         .where(requests.c.state == "open", requests.c.not_before <= tx.now)
