@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, insert, literal_column, select, update
 
 from bot.outcomes import Outcome
-from bot.store.database import Transaction
+from bot.store.database import HeadMissing, Transaction
 from bot.store.tables import events, head
+from bot.tombstone import PRUNED
 
 REQUESTED = "requested"
 SENDING = "sending"
 OUTCOMES = tuple(Outcome)
-EVENTS = (REQUESTED, SENDING, *OUTCOMES)
+EVENTS = (REQUESTED, SENDING, *OUTCOMES, PRUNED)
 SOURCES = ("slash", "modal", "shortcut", "cli")
 
 KEYS = (
@@ -37,6 +38,12 @@ KEYS = (
 GENESIS = "0" * 64
 
 PAGE = 1000
+
+# In the words of the indexes of `bot/migrations`: for SQLite always, and for a plan that PostgreSQL keeps, a parameter
+# could stand for any event, and the index would not do.
+_ASKED = events.c.event == literal_column(f"'{REQUESTED}'")
+_MAY_HAVE_MAILED = events.c.event.in_([literal_column(f"'{one}'") for one in (Outcome.ACCEPTED, Outcome.UNKNOWN)])
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -130,15 +137,16 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
             "at": tx.now,
             "request_id": one.request_id,
             "source": one.asker.source,
-            "team_id": one.asker.team_id,
-            "channel_id": one.asker.channel_id,
-            "user_id": one.asker.user_id,
-            "label": one.label,
-            "kinds": None if one.kinds is None else " ".join(one.kinds),
+            # Nothing empty but null: in CSV they are the same, and a CSV export can be recomputed, too.
+            "team_id": one.asker.team_id or None,
+            "channel_id": one.asker.channel_id or None,
+            "user_id": one.asker.user_id or None,
+            "label": one.label or None,
+            "kinds": " ".join(one.kinds) if one.kinds else None,
             "event": str(one.event),
             "http_status": one.http_status,
             "elapsed_ms": one.elapsed_ms,
-            "detail": one.detail,
+            "detail": one.detail or None,
             "prev_hash": tx.hash,
         }
         tx.hash = row["hash"] = event_hash(_exported(row))
@@ -150,26 +158,29 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
 
 
 def read(
-    connection: Connection, narrow: Filter, *, after: int = 0, newest: int | None = None, page: int = PAGE
+    connection: Connection, narrow: Filter, *, after: int | None = None, newest: int | None = None, page: int = PAGE
 ) -> Iterator[dict[str, Any]]:
     """Yield events with the exported keys, oldest first, in constant memory.
 
     Args:
         connection: from `Database.reading`.
         narrow: which events.
-        after: only those with a greater `seq`.
+        after: only those with a greater `seq`; None: all, also one that was forged before the first.
         newest: only so many, the last ones.
         page: how many are held in memory at a time.
     """
     wanted = _narrowed(narrow)
     if newest is not None:
-        rows = connection.execute(wanted.order_by(events.c.seq.desc()).limit(newest)).mappings().all()
+        rows = (
+            connection.execute(wanted.order_by(events.c.seq.desc()).limit(literal_column(f"{newest:d}")))
+            .mappings()
+            .all()
+        )
         yield from (_exported(dict(row)) for row in reversed(rows))
         return
     while True:
-        rows = (
-            connection.execute(wanted.where(events.c.seq > after).order_by(events.c.seq).limit(page)).mappings().all()
-        )
+        rest = wanted if after is None else wanted.where(events.c.seq > after)
+        rows = connection.execute(rest.order_by(events.c.seq).limit(literal_column(f"{page:d}"))).mappings().all()
         yield from (_exported(dict(row)) for row in rows)
         if len(rows) < page:
             return
@@ -180,9 +191,9 @@ def last_possible_mail(connection: Connection, label: str) -> int | None:
     """Return when the label was last accepted or may have been (`unknown`), or None."""
     asked = (
         select(events.c.at)
-        .where(events.c.label == label, events.c.event.in_((Outcome.ACCEPTED, Outcome.UNKNOWN)))
+        .where(events.c.label == label, _MAY_HAVE_MAILED)
         .order_by(events.c.seq.desc())
-        .limit(1)
+        .limit(literal_column("1"))
     )
     return connection.execute(asked).scalar()
 
@@ -190,13 +201,19 @@ def last_possible_mail(connection: Connection, label: str) -> int | None:
 def requested_since(connection: Connection, user_id: str | None, since: int) -> list[int]:
     """Return the times of a user's requests since `since`, oldest first; None stands for the terminal's."""
     same_user = events.c.user_id.is_(None) if user_id is None else events.c.user_id == user_id
-    asked = select(events.c.at).where(same_user, events.c.event == REQUESTED, events.c.at > since)
+    asked = select(events.c.at).where(same_user, _ASKED, events.c.at > since)
     return list(connection.execute(asked.order_by(events.c.at)).scalars())
 
 
 def head_of(connection: Connection) -> tuple[int, str]:
-    """Return the number and the hash of the last event."""
-    row = connection.execute(select(head.c.seq, head.c.hash)).one()
+    """Return the number and the hash of the last event.
+
+    Raises:
+        HeadMissing: somebody removed what is kept of it.
+    """
+    row = connection.execute(select(head.c.seq, head.c.hash)).one_or_none()
+    if row is None:
+        raise HeadMissing
     return row.seq, row.hash
 
 

@@ -4,6 +4,7 @@ It knows how each database locks, waits and tells the time. It refuses to know w
 
     DatabaseError
     ├── DatabaseUnavailable   locked, full, read-only, gone: what was asked for did not happen
+    │   └── HeadMissing       somebody removed the row that says where the trail ends
     └── SchemaError           it answers, but its tables are not this program's
 """
 
@@ -41,6 +42,13 @@ class DatabaseError(Exception):
 
 class DatabaseUnavailable(DatabaseError):  # noqa: N818 - it names a state that the user is told of
     """The database could not do it now; nothing of the transaction has happened, unless its answer was lost."""
+
+
+class HeadMissing(DatabaseUnavailable):
+    """The row that says where the trail ends is gone: nothing can be appended, and nothing shows a cut-off tail."""
+
+    def __init__(self) -> None:
+        super().__init__("the head of the trail is missing; python -m bot audit verify says more")
 
 
 class SchemaError(DatabaseError):
@@ -85,7 +93,9 @@ class Database:
                 may have been: whoever comes again finds out by reading).
         """
         with self._alone(), _sentences(), self.engine.begin() as connection:
-            row = connection.execute(_LOCK_HEAD[self.dialect]).one()
+            row = connection.execute(_LOCK_HEAD[self.dialect]).one_or_none()
+            if row is None:
+                raise HeadMissing
             now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
             return work(Transaction(connection, now, row.seq, row.hash))
 
@@ -211,8 +221,10 @@ def _postgresql(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": 2,  # whole seconds; libpq takes no less
+            # Plans are made once a connection, for any values: to plan anew took a quarter of a small statement's
+            # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
             "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
-            "-c idle_in_transaction_session_timeout=60000",
+            "-c idle_in_transaction_session_timeout=60000 -c plan_cache_mode=force_generic_plan",
             "application_name": "actcode",
         },
     )

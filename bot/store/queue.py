@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, literal_column, select, update
 
 from bot.store.database import Transaction
 from bot.store.presence import is_alive
@@ -64,7 +64,7 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
         _with_asker()
         .where(requests.c.state == "open", requests.c.not_before <= tx.now)
         .order_by(requests.c.turn, requests.c.admitted_at, requests.c.request_id)
-        .limit(1)
+        .limit(literal_column("1"))
     ).one_or_none()
     if row is None:
         first = tx.connection.execute(
