@@ -97,5 +97,7 @@ def _outcomes(connection: Connection, after: int, upto: int) -> list[int]:
 
 
 def _unseen(missing: list[int], where: str) -> str:
-    span = f"event {missing[0]}" if len(missing) == 1 else f"events {missing[0]} to {missing[-1]}"
-    return f"{len(missing)} outcomes ({span}) are in no post {where}: a post was deleted, or never made"
+    one = len(missing) == 1
+    span = f"event {missing[0]}" if one else f"events {missing[0]} to {missing[-1]}"
+    what = f"1 outcome ({span}) is" if one else f"{len(missing)} outcomes ({span}) are"
+    return f"{what} in no post {where}: a post was deleted, or never made"

@@ -1,10 +1,21 @@
-"""Checks the trail: recomputes every link, and compares its end with the head that is kept beside it."""
+"""Checks the trail: recomputes every link, and compares its end with the head that is kept beside it.
 
-from dataclasses import dataclass
+It knows what makes events a chain, in a database or in an export. It refuses to mend anything.
+
+A chain begins with event 1, or, where the trail was pruned, with the event after those that a tombstone in the same
+chain says were removed; the tombstone names the hash to which that first event has to link.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
-from bot import trail
+from bot import tombstone, trail
+from bot.exports import Unreadable, misshapen, shown
+from bot.store.database import HeadMissing
+from bot.tombstone import Tombstone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,36 +23,176 @@ class Verdict:
     """What checking the chain found.
 
     Attributes:
-        count: how many events were in order.
-        fault: the first break, or None where the trail is intact.
+        count: how many events were in order, before the first break.
+        read: how many were looked at; more than `count` where events are missing.
+        first: the number of the first event; 0 where there is none.
+        seq: the number of the last event that was looked at.
+        head: the hash of that event.
+        removed: what a tombstone says was removed before `first`.
+        gaps: in how many places events are missing.
+        forged: the first event that contradicts itself, its neighbours or a tombstone, or None.
+        fault: the first break of either kind, or None where the trail is intact.
     """
 
     count: int
+    read: int
+    first: int
+    seq: int
     head: str
+    removed: Tombstone | None
+    gaps: int = 0
+    forged: str | None = None
     fault: str | None = None
+
+
+class Chain:
+    """Takes a trail's events one by one, in constant memory, and finds where they are no chain."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._read = 0
+        self._first: dict[str, Any] | None = None
+        self._last: dict[str, Any] = {"seq": 0, "hash": trail.GENESIS}
+        self._gap: str | None = None
+        self._gaps = 0
+        self._forged: str | None = None
+        self._removed: Tombstone | None = None
+        self._removal = 0
+
+    @property
+    def forged(self) -> str | None:
+        """The first event so far that contradicts itself or its neighbours."""
+        return self._forged
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that may follow can change what the first break is."""
+        return self._forged is not None and self._first is not None and self._first["seq"] == 1
+
+    def add(self, event: dict[str, Any], place: str = "") -> None:
+        """Take the next event, with its exported keys; `place` is said with a fault, as " (line 7)"."""
+        if self._forged is None:
+            before, self._first = self._last, self._first or event
+            self._forged = self._contradiction(event, before, place)
+        if self._forged is None:
+            self._last = event
+            self._read += 1
+            self._count += self._gap is None
+        # Also of a chain that is broken: whether its begin was removed decides what broke first.
+        stone = tombstone.read(event["detail"] or "") if event["event"] == tombstone.PRUNED else None
+        if stone and (self._removed is None or stone.last > self._removed.last):
+            self._removed, self._removal = stone, event["seq"]
+
+    def fail(self, sentence: str) -> None:
+        """Take note that the next event cannot be read."""
+        self._forged = self._forged or sentence
+
+    def verdict(self) -> Verdict:
+        """Return what was found."""
+        missing, forged = self._begin()
+        begun_well = not (missing or forged)
+        return Verdict(
+            count=self._count if begun_well else 0,
+            read=self._read,
+            first=self._first["seq"] if self._first else 0,
+            seq=self._last["seq"],
+            head=self._last["hash"],
+            removed=self._removed if begun_well else None,
+            gaps=self._gaps + (missing is not None),
+            forged=forged or self._forged,
+            # A gap is only looked for until something is forged, so it came first.
+            fault=missing or forged or self._gap or self._forged,
+        )
+
+    def _contradiction(self, event: dict[str, Any], before: dict[str, Any], place: str) -> str | None:
+        seq, last = event["seq"], before["seq"]
+        if event is not self._first and seq <= last:
+            again = "stands there twice" if seq == last else f"stands after event {last}"
+            return f"event {seq}{place} {again}: event {last + 1} was expected"
+        if event is not self._first and seq > last + 1:
+            self._gaps += 1
+            self._gap = self._gap or f"{_missing(last + 1, seq - 1)}; event {seq}{place} stands in its place"
+        elif seq == last + 1 and event["prev_hash"] != before["hash"]:
+            return (
+                f"event {seq}{place}: its prev_hash should be {before['hash']}, "
+                f"{f'the hash of event {last}' if last else '64 zeros'}, and is {event['prev_hash']}"
+            )
+        if (computed := trail.event_hash(event)) != event["hash"]:
+            return f"event {seq}{place}: its content hashes to {computed}, and its hash is {event['hash']}"
+        return None
+
+    def _begin(self) -> tuple[str | None, str | None]:
+        """Return what is missing before the first event, and how the first event contradicts a tombstone."""
+        if self._first is None:
+            return None, None
+        seq, link, stone = self._first["seq"], self._first["prev_hash"], self._removed
+        if stone is None:
+            unsaid = f"{_missing(1, seq - 1)}, and no event says that it was removed; the first one is event {seq}"
+            return (unsaid if seq > 1 else None), None
+        says = f"event {self._removal} says that events {stone.first} to {stone.last} were removed"
+        if stone.last >= seq:
+            return None, f"event {seq} should not be there: {says}"
+        if stone.last < seq - 1:
+            return f"{_missing(stone.last + 1, seq - 1)}: {says}, and the first one is event {seq}", None
+        if stone.last_hash != link:
+            return None, f"event {seq}: its prev_hash should be {stone.last_hash}, as {says}, and is {link}"
+        return None, None
+
+
+def check(events: Iterable[dict[str, Any]], *, line: Callable[[], int] | None = None) -> Verdict:
+    """Recompute the chain that `events` should be.
+
+    Args:
+        events: with the exported keys, in order; may raise `Unreadable`, which is a break, too.
+        line: gives the line of the event that came last, to be said with a fault.
+    """
+    chain = Chain()
+    try:
+        for one in events:
+            chain.add(one, "" if line is None else f" (line {line()})")
+            if chain.settled:
+                break
+    except Unreadable as fault:
+        chain.fail(str(fault))
+    return chain.verdict()
 
 
 def verify(connection: Connection) -> Verdict:
     """Recompute every hash of the trail and compare its end with the head that is kept beside it."""
-    expected, previous = 1, trail.GENESIS
-    for one in trail.read(connection, trail.Filter()):
-        fault = None
-        if one["seq"] != expected:
-            fault = f"event {expected} is missing; event {one['seq']} stands in its place"
-        elif one["prev_hash"] != previous:
-            fault = f"event {expected}: prev_hash should be {previous[:12]}…, and is {one['prev_hash'][:12]}…"
-        elif (computed := trail.event_hash(one)) != one["hash"]:
-            fault = f"event {expected}: its content hashes to {computed[:12]}…, and its hash is {one['hash'][:12]}…"
-        if fault:
-            return Verdict(count=expected - 1, head=previous, fault=fault)
-        expected, previous = expected + 1, one["hash"]
-    seq, last = trail.head_of(connection)
-    if (seq, last) == (expected - 1, previous):
-        return Verdict(count=seq, head=last)
-    if seq >= expected:
-        fault = f"event {expected} is missing: the trail ends before it, and its head is event {seq} ({last[:12]}…)"
-    elif seq < expected - 1:
-        fault = f"event {seq + 1} should not be there: the head is event {seq} ({last[:12]}…)"
+    found = check(_stored(connection))
+    if found.fault is not None:
+        return found
+    try:
+        seq, last = trail.head_of(connection)
+    except HeadMissing:
+        fault = f"the head that is kept beside the trail is missing: event {found.seq} is the last, if it is"
+        return replace(found, forged=fault, fault=fault)
+    if (seq, last) == (found.seq, found.head):
+        return found
+    if seq > found.seq:
+        fault = f"{_missing(found.seq + 1, seq)}: the trail ends before it, and its head is event {seq} ({last})"
+    elif seq < found.seq:
+        fault = f"event {seq + 1} should not be there: the head is event {seq} ({last})"
     else:
-        fault = f"event {seq}: its hash is {previous[:12]}…, and the head that is kept beside it says {last[:12]}…"
-    return Verdict(count=expected - 1, head=previous, fault=fault)
+        fault = f"event {seq}: its hash is {found.head}, and the head that is kept beside it says {last}"
+    return replace(found, count=min(found.count, max(0, seq - found.first + 1)), forged=fault, fault=fault)
+
+
+def _stored(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield the events of a database; whoever forged them may have put anything into a column."""
+    events, last = trail.read(connection, trail.Filter()), 0
+    while True:
+        try:
+            one = next(events, None)
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as fault:
+            raise Unreadable(f"the event after event {last} cannot be read ({fault})") from fault
+        if one is None:
+            return
+        if wrong := misshapen(one):
+            raise Unreadable(f"event {shown(one['seq'])} {wrong}")
+        last = one["seq"]
+        yield one
+
+
+def _missing(first: int, last: int) -> str:
+    return f"event {first} is missing" if first == last else f"event {first} is missing (and those up to {last})"

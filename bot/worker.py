@@ -20,6 +20,8 @@ MOST_IN_FLIGHT = 100
 REPLIERS = 4
 LOOK_S = 1.0
 TIDY_S = 60.0
+LAST_WORDS_S = 5.0
+"""How long a stopping process goes on telling Slack: a Slack that does not answer must not hold up a deploy."""
 
 log = logging.getLogger(__name__)
 
@@ -224,8 +226,9 @@ class Worker:
 
 def _finish(errand: Callable[[], float | None], end: float) -> None:
     """Run an errand until nothing is due, or the time is over; what is left is done by whoever comes next."""
+    end = min(end, time.monotonic() + LAST_WORDS_S)
     try:
-        while time.monotonic() < end and errand() == 0:
-            pass
+        while (pause_s := errand()) is not None and time.monotonic() + pause_s < end:
+            time.sleep(pause_s)
     except DatabaseUnavailable as fault:
         log.warning("the database does not answer (%s); Slack will be told later", fault)

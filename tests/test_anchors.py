@@ -177,7 +177,7 @@ def test_a_post_that_was_deleted_is_found(
         tell(database, channel, one)
     del slack.posts[number]
     (fault,) = faults_of(database, slack)
-    assert f"1 outcomes (event {7 + 3 * number}) are in no post" in fault
+    assert f"1 outcome (event {7 + 3 * number}) is in no post" in fault
 
 
 def test_posts_that_were_never_made_are_found(database: Database, slack: SandboxSlack, channel: AuditChannel) -> None:

@@ -17,13 +17,13 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 FLOORS = [
-    {"bot", "characters", "outcomes"},
+    {"bot", "characters", "outcomes", "tombstone"},
     {"mistakes", "policy", "exchange"},
     {"phrases"},
     {"labels"},
     {"mpc", "wording", "config", "logs"},
-    {"store", "trail", "migrations"},
-    {"admission", "verification", "anchors"},
+    {"store", "trail", "migrations", "exports"},
+    {"admission", "verification", "anchors", "pruning", "importing"},
     {"retrieval"},
     {"worker", "health"},
     {"slack"},
@@ -40,7 +40,7 @@ OUTSIDE = {
     "slack_sdk": {"slack", "web", "socket_mode", "wiring", "cli", "sandbox"},
     "requests": {"mpc", "exchange"},
     "urllib3": {"mpc", "exchange"},
-    "sqlalchemy": {"store", "trail", "verification", "anchors", "migrations"},
+    "sqlalchemy": {"store", "trail", "verification", "anchors", "pruning", "importing", "migrations"},
     "alembic": {"migrations"},
     "gunicorn": {"server"},
     "rich": {"cli"},

@@ -69,10 +69,22 @@ def parser() -> argparse.ArgumentParser:
     retrieve.add_argument("labels", nargs="+", metavar="LABEL", help="(a label that begins with a dash: after --)")
     retrieve.add_argument("--json", action="store_true", help="print one JSON array, for scripts")
 
-    audit = commands.add_parser("audit", help="read the trail: list, export, verify")
+    _add_audit(commands)
+
+    commands.add_parser("check", help="tell whether this installation would work, and what to do")
+
+    database = commands.add_parser("db", help="look after the database: upgrade")
+    steps = database.add_subparsers(dest="action", required=True, metavar="ACTION")
+    steps.add_parser("upgrade", help="bring the database to the current schema")
+    return top
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser("audit", help="read the trail: list, export, verify; move it: import; cut it: prune")
     actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
     shown = actions.add_parser("list", help="show the last events")
     shown.add_argument("--last", type=int, default=50, metavar="N", help="how many (50)")
+    shown.add_argument("--follow", action="store_true", help="then show new ones as they come, until Ctrl-C")
     export = actions.add_parser("export", help="write events to standard output, oldest first")
     export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
     for one in (shown, export):
@@ -82,14 +94,15 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--user", metavar="ID")
         one.add_argument("--label")
         one.add_argument("--event", action="append", default=[], help="may be given more than once")
-    actions.add_parser("verify", help="check that the trail is whole and unchanged")
-
-    commands.add_parser("check", help="tell whether this installation would work, and what to do")
-
-    database = commands.add_parser("db", help="look after the database: upgrade")
-    steps = database.add_subparsers(dest="action", required=True, metavar="ACTION")
-    steps.add_parser("upgrade", help="bring the database to the current schema")
-    return top
+    verify = actions.add_parser("verify", help="check that the trail, or an export of it, is whole and unchanged")
+    verify.add_argument("file", nargs="?", metavar="FILE", help="an export, - for standard input; no database is asked")
+    verify.add_argument("--slack", action="store_true", help="hold the audit channel against the trail, too")
+    verify.add_argument("--partial", action="store_true", help="FILE was exported with filters: gaps are no fault")
+    move = actions.add_parser("import", help="take the trail of a whole export into an empty database")
+    move.add_argument("file", metavar="FILE", help="an export, - for standard input")
+    prune = actions.add_parser("prune", help="remove old events, and leave a tombstone that says so")
+    prune.add_argument("--before", required=True, metavar="DATE", help="only events from before (2026-01-31)")
+    prune.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:

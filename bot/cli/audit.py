@@ -1,44 +1,166 @@
-"""`audit`: reads the trail, for people (`list`), for programs (`export`), and for doubts (`verify`)."""
+"""`audit`: reads the trail, for people (`list`), for programs (`export`), and for doubts (`verify`); and moves it."""
 
 import argparse
-import csv
-import json
+import io
 import sys
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from rich.table import Table
 
-from bot import trail, verification, wiring
-from bot.cli.terminal import console, local_time
+from bot import exports, importing, trail, verification, wiring
+from bot.cli import prune
+from bot.cli.terminal import console, local_time, printable
 from bot.config import ConfigurationError, Settings
 from bot.trail import Filter
+from bot.verification import Verdict
 
-COLUMNS = ("at", "event", "label", "user_id", "channel_id", "source", "detail", "request_id")
+COLUMNS = {
+    "at": 23, "event": 11, "label": 12, "user_id": 11, "channel_id": 11, "source": 8, "detail": 20, "request_id": 12,
+}  # fmt: skip
+"""What `list` shows, and how wide it is on a terminal, at least."""
+
+POLL_S = 1.0
 
 
 def run(settings: Settings, asked: argparse.Namespace) -> int:
     """Do what was asked; returns the exit code."""
-    if asked.action == "verify":
-        return _verify(settings)
+    actions: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
+        "list": _list,
+        "export": _export,
+        "verify": _verify,
+        "import": _import,
+        "prune": prune.run,
+    }
+    return actions[asked.action](settings, asked)
+
+
+def _list(settings: Settings, asked: argparse.Namespace) -> int:
+    narrow, newest = _filter(asked), max(1, asked.last)
+    with wiring.database_of(settings) as database:
+        try:
+            with database.reading() as connection:
+                after, _ = trail.head_of(connection)
+                _show(trail.read(connection, narrow, newest=newest))
+            while asked.follow:
+                time.sleep(POLL_S)
+                with database.reading() as connection:
+                    before, (after, _) = after, trail.head_of(connection)
+                    _show(trail.read(connection, narrow, after=before), header=False)
+        except KeyboardInterrupt:
+            if not asked.follow:  # otherwise that is how one stops
+                raise
+    return 0
+
+
+def _export(settings: Settings, asked: argparse.Namespace) -> int:
     narrow = _filter(asked)
+    form = exports.jsonl if asked.format == "jsonl" else exports.comma_separated
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # whatever the locale: an export can be recomputed
     with wiring.database_of(settings) as database, database.reading() as connection:
-        if asked.action == "list":
-            _list(list(trail.read(connection, narrow, newest=max(1, asked.last))))
-        else:
-            events = trail.read(connection, narrow)
-            _jsonl(events) if asked.format == "jsonl" else _csv(events)
+        for line in form(trail.read(connection, narrow)):
+            print(line)
     return 0
 
 
-def _verify(settings: Settings) -> int:
-    with wiring.database_of(settings) as database, database.reading() as connection:
-        verdict = verification.verify(connection)
-    if verdict.fault is not None:
-        print(f"The trail is broken: {verdict.fault}. The {verdict.count} events before that are in order.")
+def _verify(settings: Settings, asked: argparse.Namespace) -> int:
+    if asked.file is not None:
+        if asked.slack:
+            raise ConfigurationError(["--slack: it is for the database; leave FILE out"])
+        return _verify_file(asked.file, partial=asked.partial)
+    if asked.partial:
+        raise ConfigurationError(["--partial: it is for an export; name its FILE"])
+    with wiring.database_of(settings) as database:
+        verdict = database.read(verification.verify)
+        print(_sentence("trail", verdict))
+        code = 0 if verdict.fault is None else 1
+        if asked.slack:
+            from bot.cli import witness
+
+            code = max(code, witness.run(settings, database))
+    return code
+
+
+def _verify_file(file: str, *, partial: bool) -> int:
+    """Check an export with nothing but the export; returns 0 where it is whole, or partial where that is asked for."""
+    with _opened(file) as stream:
+        export = exports.Export(stream)
+        verdict = verification.check(export, line=lambda: export.line)
+    if not verdict.read and verdict.fault is None:
+        print("The export is empty: there is nothing to check.")
         return 1
-    print(f"The trail is intact: {verdict.count} events, head {verdict.head}.")
+    if verdict.gaps and verdict.forged is None:
+        places = "1 gap" if verdict.gaps == 1 else f"{verdict.gaps} gaps"
+        print(
+            f"This is not a whole export: it has {places}; the first one: {verdict.fault}. Every one of the "
+            f"{verdict.read} events in it hashes to what it says, and links to the one before where that is there, too."
+        )
+        if not partial:
+            print("If it was exported with filters, check it with --partial; if not, events were removed.")
+        return 0 if partial else 1
+    if partial and verdict.forged is not None:
+        print(
+            f"The export is broken: {verdict.forged}. In order before that, but for the gaps: {_events(verdict.read)}."
+        )
+        return 1
+    print(_sentence("export", verdict))
+    if verdict.fault is None:
+        print(
+            "Whether events came after these, an export cannot show: compare its head with the newest post in the "
+            "audit channel, or with the database."
+        )
+    return 0 if verdict.fault is None else 1
+
+
+def _import(settings: Settings, asked: argparse.Namespace) -> int:
+    with _opened(asked.file) as stream, wiring.database_of(settings) as database:
+        try:
+            done = importing.restore(database, exports.Export(stream))
+        except importing.Refused as refused:
+            print(f"{refused} Nothing was imported.", file=sys.stderr)
+            return 1
+    if done.unfinished:
+        print(
+            f"{done.unfinished} requests have no outcome: they were under way when the export was made, and nobody "
+            "goes on with them here. Where the old database still exists, let the bot finish them there (serve), "
+            "and export and import again.",
+            file=sys.stderr,
+        )
+    print(_sentence("trail", done.verdict))
     return 0
+
+
+def _sentence(what: str, verdict: Verdict) -> str:
+    if verdict.fault is not None:
+        more = f" And {verdict.forged}." if verdict.forged not in {None, verdict.fault} else ""
+        return f"The {what} is broken: {verdict.fault}.{more} In order before that: {_events(verdict.count)}."
+    said = _events(verdict.count)
+    if verdict.removed is not None:
+        said += f" ({verdict.first} to {verdict.seq}; those up to {verdict.removed.last} were removed by audit prune)"
+    return f"The {what} is intact: {said}, head {verdict.head}."
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    """Give the file, or standard input for `-`; one that cannot be read is a wrong usage."""
+    try:
+        if file == "-":
+            yield sys.stdin.buffer
+        else:
+            with Path(file).open("rb") as stream:
+                yield stream
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise ConfigurationError([f"FILE: {file}: {fault.strerror}"]) from fault
 
 
 def _filter(asked: argparse.Namespace) -> Filter:
@@ -62,31 +184,20 @@ def _filter(asked: argparse.Namespace) -> Filter:
     )
 
 
-def _list(events: list[dict[str, Any]]) -> None:
-    rows = [[_cell(one[column]) for column in COLUMNS] for one in events]
+def _show(events: Iterable[dict[str, Any]], *, header: bool = True) -> None:
     if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
+        for one in events:
+            print("\t".join(printable(exports.cell(one[column])) for column in COLUMNS))
+        sys.stdout.flush()
         return
-    table = Table(*COLUMNS, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(local_time(trail.milliseconds(row[0])), *row[1:])
-    console().print(table)
-
-
-def _jsonl(events: Iterator[dict[str, Any]]) -> None:
+    terminal = console()
+    # Where there is room, what comes later while following stands below what was there.
+    roomy = terminal.width >= sum(COLUMNS.values()) + 2 * len(COLUMNS)
+    table = Table(box=None, pad_edge=False, show_header=header)
+    for column, width in COLUMNS.items():
+        table.add_column(column, min_width=width if roomy else None)
     for one in events:
-        print(json.dumps({key: one[key] for key in trail.KEYS}, ensure_ascii=False))
-
-
-def _csv(events: Iterator[dict[str, Any]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(trail.KEYS)
-    for one in events:
-        writer.writerow([_cell(one[key]) for key in trail.KEYS])
-
-
-def _cell(value: object) -> str:
-    """Return a value as text that a spreadsheet shows instead of executing it."""
-    text = "" if value is None else " ".join(value) if isinstance(value, list) else str(value)
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+        moment = local_time(trail.milliseconds(one["at"]))
+        table.add_row(moment, *(printable(exports.plain(one[column])) for column in list(COLUMNS)[1:]))
+    if header or table.rows:
+        terminal.print(table)

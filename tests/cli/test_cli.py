@@ -315,3 +315,29 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert any("rejected" in line for line in channel)
     assert any("designation" in line for line in only_you)
     assert not (tmp_path / "unused.db").exists()
+
+
+def test_the_channel_is_held_against_the_trail(here: World) -> None:
+    """`verify --slack` reads the audit channel back: it fits, until a post is deleted or the tail is cut off."""
+    here.run("retrieve", "A10cnQO")
+    here.run("retrieve", "B20xx")
+    done = here.run("audit", "verify", "--slack")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The audit channel fits the trail: 2 posts." in done.stdout
+    del here.slack.posts[0]
+    done = here.run("audit", "verify", "--slack")
+    assert done.returncode == 1
+    assert "The trail is intact: 6 events" in done.stdout
+    assert "1 outcome (event 3) is in no post" in done.stdout
+    here.slack.channels[AUDIT].is_member = False
+    done = here.run("audit", "verify", "--slack")
+    assert done.returncode == 1
+    assert "could not be read (not_in_channel): invite the bot there" in done.stdout
+
+
+def test_the_channel_can_be_read_only_where_it_is_set(here: World) -> None:
+    """`verify --slack` names the settings that it lacks, and an export has no channel."""
+    done = here.run("audit", "verify", "--slack", SLACK_BOT_TOKEN="", AUDIT_CHANNEL="")
+    assert done.returncode == 2
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["SLACK_BOT_TOKEN", "AUDIT_CHANNEL"]
+    assert here.run("audit", "verify", "export.jsonl", "--slack").returncode == 2
