@@ -13,6 +13,7 @@ from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
 from bot.store import entry, outbox, queue
 from bot.store.database import Transaction
+from bot.store.outbox import Ended
 from bot.trail import Asker, Event
 
 ANNOUNCE_AFTER_MS = 5_000
@@ -45,6 +46,20 @@ class Item:
     kinds: tuple[str, ...]
     stations: tuple[str, ...]
     denial: Denial | None = None
+
+    def as_denied(self) -> Ended:
+        """Return it in the form of a request that has ended; only where it was refused."""
+        return Ended(
+            request_id=self.request_id,
+            label=self.label,
+            kinds=self.kinds,
+            stations=self.stations,
+            outcome=Outcome.DENIED,
+            rule=None if self.denial is None else self.denial.rule,
+            http_status=None,
+            detail=None,
+            until=None if self.denial is None else self.denial.until,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

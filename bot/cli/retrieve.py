@@ -31,7 +31,10 @@ def run(settings: Settings, typed: Sequence[str], *, as_json: bool) -> int:
     with wiring.database_of(settings) as database:
         terminal = wiring.terminal(settings, database)
         admission = terminal.retrieval.admit(ASKER, parsed, Delivery())
-        ended = _finished(settings, terminal, admission) if admission.command_id else _denied(admission)
+        if admission.command_id:
+            ended = _finished(settings, terminal, admission)
+        else:
+            ended = tuple(one.as_denied() for one in admission.items)
         # Asked here, too: what was refused is shown in the audit channel like everything else.
         if admission.command_id is None:
             terminal.worker.stop(grace_s=settings.grace_s)
@@ -79,23 +82,6 @@ def _count(terminal: Terminal, command_id: str) -> int:
     return terminal.database.read(lambda connection: len(outbox.ended(connection, command_id)))
 
 
-def _denied(admission: Admission) -> tuple[Ended, ...]:
-    return tuple(
-        Ended(
-            request_id=one.request_id,
-            label=one.label,
-            kinds=one.kinds,
-            stations=one.stations,
-            outcome=Outcome.DENIED,
-            rule=None if one.denial is None else one.denial.rule,
-            http_status=None,
-            detail=None if one.denial is None else one.denial.rule,
-            until=None if one.denial is None else one.denial.until,
-        )
-        for one in admission.items
-    )
-
-
 def _lines(admission: Admission, ended: tuple[Ended, ...]) -> list[wording.Text]:
     if ended or admission.denial is None:
         return messages.outcome_lines(ended)
@@ -110,7 +96,7 @@ def _array(parsed: Parsed, ended: tuple[Ended, ...]) -> list[dict[str, Any]]:
             "label": one.label,
             "kinds": list(one.kinds),
             "outcome": str(one.outcome),
-            "detail": one.detail,
+            "detail": one.detail or one.rule,
             "request_id": one.request_id,
         }
         for one in ended

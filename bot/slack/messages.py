@@ -85,7 +85,7 @@ def acknowledgement(admission: Admission) -> Message | None:
         lines.append((Strong("Refused. "), *sentence, " ", *advice))
         lines += [_bullet(one) for one in admission.items]
         return message(lines)
-    lines += outcome_lines([_denied(one) for one in admission.items if one.denial is not None])
+    lines += outcome_lines([one.as_denied() for one in admission.items if one.denial is not None])
     stations = [one for one in admission.items if one.stations and one.denial is None]
     lines += [_station(one) for one in stations] if lines else []
     if admission.command_id is not None:
@@ -154,20 +154,6 @@ def _bullet(one: Ended | Item) -> Text:
 def _label(one: Ended | Item) -> Text:
     station = f", station {' and '.join(one.stations)}" if one.stations else ""
     return Verbatim(one.label), f" ({wording.kinds(one.kinds)}{station})"
-
-
-def _denied(item: Item) -> Ended:
-    return Ended(
-        request_id=item.request_id,
-        label=item.label,
-        kinds=item.kinds,
-        stations=item.stations,
-        outcome=Outcome.DENIED,
-        rule=None if item.denial is None else item.denial.rule,
-        http_status=None,
-        detail=None,
-        until=None if item.denial is None else item.denial.until,
-    )
 
 
 def _station(item: Item) -> Text:

@@ -91,8 +91,12 @@ def test_a_label_that_cools_down_is_denied(here: World) -> None:
     assert here.run("retrieve", "A10cnQO").returncode == 0
     done = here.run("retrieve", "A10cnQO", "--json")
     assert done.returncode == 1
-    assert [one["outcome"] for one in json.loads(done.stdout)] == ["denied"]
-    assert len(here.mpc.posts()) == 1
+    assert [(one["outcome"], one["detail"]) for one in json.loads(done.stdout)] == [
+        ("denied", "cool-down of the label")
+    ]
+    beside = here.run("retrieve", "A10cnQO", "B20xx", "--json", USER_HOURLY_LIMIT="0")
+    assert [one["detail"] for one in json.loads(beside.stdout)] == ["cool-down of the label", None]
+    assert len(here.mpc.posts("A10cnQO")) == 1
     assert here.run("retrieve", "A10cnQO", COOLDOWN_S="0").returncode == 0
 
 
