@@ -91,7 +91,8 @@ class ServiceWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take no more; `run` goes on from there."""
-        self.app.service.worker.drain()
+        if self.app.service is not None:  # the signal may come while this process is still starting
+            self.app.service.worker.drain()
         super().handle_exit(sig, frame)
 
 

@@ -14,7 +14,7 @@ from bot.config import Settings
 from bot.mpc import MPC
 from bot.policy import Policy
 from bot.retrieval import Retrieval
-from bot.store.database import Database
+from bot.store.database import SCHEMA, Database
 from bot.worker import Errands, Worker
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def database_of(settings: Settings, *, upgrade: bool = True) -> Iterator[Databas
     """
     database = Database(settings.database_url)
     try:
-        if upgrade and database.dialect == "sqlite" and database.schema() is None:
+        if upgrade and database.dialect == "sqlite" and (database.schema() or "") < SCHEMA:
             from bot.migrations.run import upgrade as run  # noqa: PLC0415 - Alembic is slow to load
 
             run(database)
