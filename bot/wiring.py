@@ -42,7 +42,7 @@ class Service:
 
 
 @contextmanager
-def database_of(settings: Settings, *, upgrade: bool = True) -> Iterator[Database]:
+def database_of(settings: Settings) -> Iterator[Database]:
     """Give the database, with this program's tables in it; SQLite gets them here.
 
     Raises:
@@ -51,10 +51,10 @@ def database_of(settings: Settings, *, upgrade: bool = True) -> Iterator[Databas
     """
     database = Database(settings.database_url)
     try:
-        if upgrade and database.dialect == "sqlite" and (database.schema() or "") < SCHEMA:
-            from bot.migrations.run import upgrade as run  # noqa: PLC0415 - Alembic is slow to load
+        if database.dialect == "sqlite" and (database.schema() or "") < SCHEMA:
+            from bot.migrations.run import upgrade  # noqa: PLC0415 - Alembic is slow to load
 
-            run(database)
+            upgrade(database)
         database.check_schema()
         yield database
     finally:
