@@ -57,6 +57,7 @@ class AuditChannel:
         self._channel_id = channel_id
         self._owner = owner
         self._fault: str | None = None
+        self._shown = 0
 
     def follow(self) -> None:
         """Begin with what is recorded from now on, where this channel has not been told anything yet."""
@@ -67,6 +68,9 @@ class AuditChannel:
         turn = self._database.write(lambda tx: channels.claim(tx, self._channel_id, owner=self._owner))
         if isinstance(turn, float):
             return turn
+        if turn < self._shown:
+            # The post was taken, and only the note of it failed: it must not be made again.
+            return self._note(self._shown, PAUSE_MS)
         with self._database.reading() as connection:
             last, head = trail.head_of(connection)
             narrow = trail.Filter(events=trail.OUTCOMES)
@@ -74,13 +78,20 @@ class AuditChannel:
         upto = last
         if len(events) == MOST_LINES:
             upto, head = events[-1]["seq"], events[-1]["hash"]
-        if events and not self._post(events, Anchor(after=turn, seq=upto, hash=head)):
+        if not events:
+            self._note(upto, 0)
+            return None
+        if not self._post(events, Anchor(after=turn, seq=upto, hash=head)):
             return 1.0
-        pause_ms = PAUSE_MS if events else 0
+        self._shown = upto
+        pause_s = self._note(upto, PAUSE_MS)
+        return pause_s if upto < last else None
+
+    def _note(self, seq: int, pause_ms: int) -> float:
         self._database.write(
-            lambda tx: channels.told(tx, self._channel_id, owner=self._owner, seq=upto, pause_ms=pause_ms)
+            lambda tx: channels.told(tx, self._channel_id, owner=self._owner, seq=seq, pause_ms=pause_ms)
         )
-        return pause_ms / 1000 if upto < last else None
+        return pause_ms / 1000
 
     def _post(self, events: list[dict[str, Any]], anchor: Anchor) -> bool:
         said = trail_messages.audit_post(events, anchor.seq, anchor.hash)
