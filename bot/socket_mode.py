@@ -86,7 +86,15 @@ def connected(settings: Settings, service: wiring.Service, stopping: threading.E
             stopping.wait(RETRY_S)
         yield
     finally:
-        # slack_sdk 3.47 may lose a race of its own in here, before its threads have ended.
+        _close(handler)
+
+
+def _close(handler: SocketModeHandler) -> None:
+    try:
+        handler.close()
+    except AttributeError:
+        # slack_sdk 3.47 may lose a race of its own in there, before its threads have ended: they would keep the
+        # process alive. The second time there is no connection to race for.
         with contextlib.suppress(AttributeError):
             handler.close()
 
