@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from bot import admission, trail
@@ -99,6 +99,14 @@ class Retrieval:
             return taken
 
         return self._database.write(work)
+
+    def reclaim(self, at_work: Collection[str]) -> int:
+        """Queue again what was taken without this process hearing of it, because the answer to the commit was lost.
+
+        Args:
+            at_work: the requests that this process is really sending.
+        """
+        return self._database.write(lambda tx: queue.reclaim(tx, owner=self._owner, at_work=at_work))
 
     def send(self, taken: queue.Taken) -> Answer:
         """Make the one POST of a request that was taken."""

@@ -111,7 +111,8 @@ class Worker:
         self._retrieval = retrieval
         self._owner = owner
         self._beat_due = self._tidy_due = 0.0
-        self._in_flight = 0
+        self._in_flight: set[str] = set()
+        self._in_doubt = False
         self._changed = threading.Condition()
         self._giving_up = False
         self._sender = Loop("sender", self._send_next)
@@ -148,7 +149,7 @@ class Worker:
         self._sender.stop(timeout_s=grace_s)
         with self._changed:
             self._changed.wait_for(lambda: not self._in_flight, timeout=max(0.0, end - time.monotonic()))
-            left = self._in_flight
+            left = len(self._in_flight)
         self._giving_up = True
         if left:
             log.warning("%d requests were still under way when the time to finish was over", left)
@@ -164,13 +165,21 @@ class Worker:
 
     def _send_next(self) -> float | None:
         with self._changed:
-            if self._in_flight >= MOST_IN_FLIGHT:
+            if len(self._in_flight) >= MOST_IN_FLIGHT:
                 return LOOK_S
-        taken = self._retrieval.take()
+        try:
+            if self._in_doubt:
+                self._retrieval.reclaim(frozenset(self._in_flight))
+                self._in_doubt = False
+            taken = self._retrieval.take()
+        except DatabaseUnavailable:
+            # It may have been committed all the same, and then this process holds a request it knows nothing of.
+            self._in_doubt = True
+            raise
         if isinstance(taken, queue.Wait):
             return taken.seconds
         with self._changed:
-            self._in_flight += 1
+            self._in_flight.add(taken.request_id)
         threading.Thread(target=self._carry, args=(taken,), name="post", daemon=True).start()
         return 0
 
@@ -185,7 +194,7 @@ class Worker:
             log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
         finally:
             with self._changed:
-                self._in_flight -= 1
+                self._in_flight.discard(taken.request_id)
                 self._changed.notify_all()
             # One is enough; if that one hangs in a call, the next look wakes the others.
             for loop in (self._sender, next(self._next_replier), self._teller):

@@ -313,6 +313,19 @@ def silence(database: Database, owner: str) -> None:
         assert changed.rowcount == 1
 
 
+def test_what_was_taken_unheard_is_queued_again(database: Database) -> None:
+    """Where the answer to the commit was lost, a living process holds a request that it does not send: it lets go."""
+    one, two = build(database), build(database, owner="two")
+    ask(one, "A10cnQO B20xx")
+    ask(two, "C30xx", BERT)
+    known, unheard, other = take(one), take(one), take(two)
+    assert one.reclaim({known.request_id}) == 1
+    assert one.reclaim({known.request_id}) == 0
+    assert take(two).request_id == unheard.request_id
+    assert one.finish(known, OK) == Outcome.ACCEPTED
+    assert two.finish(other, OK) == Outcome.ACCEPTED
+
+
 def test_a_process_that_leaves_is_not_waited_for(database: Database) -> None:
     """Whoever stops in order says so, and what it could not finish is rescued at once."""
     leaving, alive = build(database, owner="leaving"), build(database, owner="alive")

@@ -5,7 +5,7 @@ what is done with a request, and what an outcome means.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,16 @@ def put_back(tx: Transaction, request_id: str, *, owner: str, wait_s: float) -> 
         .values(state="open", owner=None, not_before=round(tx.now + wait_s * 1000))
     )
     return changed.rowcount == 1
+
+
+def reclaim(tx: Transaction, *, owner: str, at_work: Collection[str]) -> int:
+    """Open again what an owner is said to be sending and, as it knows itself, is not; returns how many there were."""
+    changed = tx.connection.execute(
+        update(requests)
+        .where(requests.c.owner == owner, requests.c.state == "sending", requests.c.request_id.not_in(at_work))
+        .values(state="open", owner=None)
+    )
+    return changed.rowcount
 
 
 def end(
