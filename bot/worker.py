@@ -191,14 +191,18 @@ class Worker:
                 give_up=lambda: self._giving_up,
                 what=f"request {taken.request_id} for {taken.label}: {answer.outcome} (HTTP {answer.http_status})",
             )
-            log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
-        finally:
-            with self._changed:
-                self._in_flight.discard(taken.request_id)
-                self._changed.notify_all()
-            # One is enough; if that one hangs in a call, the next look wakes the others.
-            for loop in (self._sender, next(self._next_replier), self._teller):
-                loop.wake()
+        except Exception:
+            # It stays among those at work: it may have left, so it must not be queued again. When this process ends,
+            # the others end it as unknown.
+            log.exception("request %s: what came of it could not be recorded", taken.request_id)
+            return
+        log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
+        with self._changed:
+            self._in_flight.discard(taken.request_id)
+            self._changed.notify_all()
+        # One is enough; if that one hangs in a call, the next look wakes the others.
+        for loop in (self._sender, next(self._next_replier), self._teller):
+            loop.wake()
 
     def _look(self) -> float:
         now = time.monotonic()
