@@ -12,6 +12,9 @@ from bot.slack.audit_channel import WHAT_TO_DO
 from bot.slack.replies import describe
 from bot.store.database import Database
 
+MOST_FAULTS = 10
+"""After a restore every later post contradicts the trail: the first ones say enough."""
+
 
 def run(settings: Settings, database: Database) -> int:
     """Hold the audit channel against the trail; returns the exit code.
@@ -40,8 +43,10 @@ def run(settings: Settings, database: Database) -> int:
         print(f"The audit channel could not be read ({what}): {WHAT_TO_DO.get(what, 'try again later')}.")
         return 1
     faults = database.read(lambda connection: anchors.compare(connection, posted, channel_id))
-    for one in faults:
+    for one in faults[:MOST_FAULTS]:
         print(f"The audit channel does not fit the trail. {one[0].upper()}{one[1:]}.")
+    if len(faults) > MOST_FAULTS:
+        print(f"And {len(faults) - MOST_FAULTS} more like these.")
     if not faults:
         print(f"The audit channel fits the trail: {len(posted)} posts.")
     return 1 if faults else 0

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from slack_sdk import WebClient
 
+from bot.anchors import Anchor
 from bot.sandbox import faults
+from bot.sandbox.slack import SandboxSlack
+from bot.store import channels
 from bot.store.database import SCHEMA, Database
 from tests.conftest import BOTH, events_of, opened
 from tests.processes import AUDIT, World, world
@@ -337,6 +341,23 @@ def test_the_channel_is_held_against_the_trail(here: World) -> None:
     done = here.run("audit", "verify", "--slack")
     assert done.returncode == 1
     assert "could not be read (not_in_channel): invite the bot there" in done.stdout
+
+
+def test_a_channel_that_contradicts_often_is_not_recited(here: World) -> None:
+    """After a restore every later post contradicts the trail: the first ten are told, and how many more there are."""
+    here.run("db", "upgrade")
+    with SandboxSlack(post_rate_per_s=None) as slack:
+        with opened(here.settings["DATABASE_URL"]) as database:
+            database.write(lambda tx: channels.follow(tx, slack.audit.id))
+        client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+        for number in range(12):
+            anchor = Anchor(after=number, seq=number + 1, hash="f" * 64)
+            client.chat_postMessage(channel=slack.audit.id, text="a post", metadata=anchor.metadata())
+        its = {"SLACK_API_URL": slack.api_url, "SLACK_BOT_TOKEN": slack.bot_token, "AUDIT_CHANNEL": slack.audit.id}
+        done = here.run("audit", "verify", "--slack", **its)
+    assert done.returncode == 1
+    assert done.stdout.count("does not fit the trail") == 10
+    assert "And 2 more like these." in done.stdout
 
 
 def test_the_channel_can_be_read_only_where_it_is_set(here: World) -> None:
