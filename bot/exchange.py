@@ -117,15 +117,8 @@ class _Adapter(HTTPAdapter):
                 super().connect()
                 exchange.stands()
 
-        class Secure(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                sock = super()._new_conn()
-                exchange.made(sock)
-                return sock
-
-            def connect(self) -> None:
-                super().connect()
-                exchange.stands()
+        class Secure(Plain, HTTPSConnection):
+            """The same around TLS: Plain's `super()` is HTTPSConnection here."""
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

@@ -19,6 +19,7 @@ from bot.worker import Errands, Worker
 
 if TYPE_CHECKING:
     from slack_bolt import App
+    from slack_sdk import WebClient
 
 SLACK_TIMEOUT_S = 10
 
@@ -88,6 +89,19 @@ def service(settings: Settings, database: Database) -> Service:
     return Service(database=database, worker=worker, app=app)
 
 
+def slack_client(settings: Settings) -> "WebClient":
+    """Build a client of the Web API with the bot's token, which never repeats a call by itself."""
+    from slack_sdk import WebClient  # noqa: PLC0415 - the terminal does not load it without need
+
+    # Its default would send a post again whose connection broke after Slack had taken it.
+    return WebClient(
+        token=settings.slack_bot_token,
+        base_url=settings.slack_api_url,
+        timeout=SLACK_TIMEOUT_S,
+        retry_handlers=[],
+    )
+
+
 def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
     return Retrieval(
         database=database,
@@ -106,18 +120,10 @@ def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
 
 
 def _errands(settings: Settings, database: Database, owner: str) -> Errands:
-    from slack_sdk import WebClient  # noqa: PLC0415 - the terminal does not load it without need
-
     from bot.slack.audit_channel import AuditChannel  # noqa: PLC0415
     from bot.slack.replies import Replies  # noqa: PLC0415
 
-    # Its default would send a post again whose connection broke after Slack had taken it.
-    client = WebClient(
-        token=settings.slack_bot_token,
-        base_url=settings.slack_api_url,
-        timeout=SLACK_TIMEOUT_S,
-        retry_handlers=[],
-    )
+    client = slack_client(settings)
     replies = Replies(database=database, client=client, owner=owner)
     if settings.audit_channel is None:
         return Errands(reply=replies.step, tell=lambda: None)

@@ -78,12 +78,7 @@ def _settings(settings: Settings) -> Finding:
 
 
 def _slack(settings: Settings) -> Iterator[Finding]:
-    client = WebClient(
-        token=settings.slack_bot_token,
-        base_url=settings.slack_api_url,
-        timeout=wiring.SLACK_TIMEOUT_S,
-        retry_handlers=[],
-    )
+    client = wiring.slack_client(settings)
     try:
         answer = client.auth_test()
     except (SlackApiError, OSError, HTTPException) as fault:

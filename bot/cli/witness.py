@@ -2,7 +2,6 @@
 
 from http.client import HTTPException
 
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import anchors, wiring
@@ -30,12 +29,7 @@ def run(settings: Settings, database: Database) -> int:
     channel_id = settings.audit_channel
     if missing or channel_id is None:
         raise ConfigurationError(missing)
-    client = WebClient(
-        token=settings.slack_bot_token,
-        base_url=settings.slack_api_url,
-        timeout=wiring.SLACK_TIMEOUT_S,
-        retry_handlers=[],
-    )
+    client = wiring.slack_client(settings)
     try:
         posted = witness.read_back(client, channel_id)
     except (SlackApiError, OSError, HTTPException) as fault:
