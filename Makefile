@@ -47,7 +47,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
 # Without an index in them: whoever installs uses the index of their own machine.
-PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+PIP_COMPILE := $(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 pins: $(READY)
 	CUSTOM_COMPILE_COMMAND="make pins" $(PIP_COMPILE) --upgrade --output-file requirements.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make pins" $(PIP_COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
