@@ -24,7 +24,7 @@ T = TypeVar("T")
 WAIT_S = 1.2
 POOL_SIZE = 8
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The revision of `bot/migrations` that this program works with; a test holds the two together."""
 
 _LOCK_HEAD = {

@@ -77,6 +77,10 @@ requests = Table(
     Column("http_status", Integer),
     Column("detail", Text),
     Column("until", BigInteger),  # when to ask again
+    # Where the MPC has answered and is being asked what it has under the label: the outcome above holds already.
+    Column("answered_at", BigInteger),
+    Column("elapsed_ms", Integer),
+    Column("finding", Text),  # JSON
 )
 
 # What a delivery of Slack's was answered, so that the same delivery gets the same answer.
@@ -96,13 +100,17 @@ processes = Table(
     Column("beat_at", BigInteger, nullable=False),
 )
 
-# One row: when the MPC may be asked next.
+# One row: when the MPC may be asked next, and whether asking makes sense.
 pace = Table(
     "pace",
     METADATA,
     Column("one", Integer, primary_key=True),
     Column("next_at", BigInteger, nullable=False),
     Column("paused_until", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),  # `unavailable` so often in a row
+    Column("broken_at", BigInteger),  # since when nobody is asked but a probe; null: all is well
+    Column("broken_by", Text),
+    Column("probe_at", BigInteger, nullable=False),
 )
 
 # How far each audit channel has been told.
@@ -115,4 +123,18 @@ channels = Table(
     Column("owner", Text),
     Column("next_at", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False),
+    Column("doubt", BigInteger),  # when a post was begun of which nobody knows yet whether Slack took it
+    Column("fault", Text),  # Slack's word for a fault that only an operator can mend
+    Column("told_broken_at", BigInteger),  # which breaker the channel was told of
+)
+
+# Whose App Home was opened, and is to be shown anew.
+homes = Table(
+    "homes",
+    METADATA,
+    Column("team_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("owner", Text),
 )
