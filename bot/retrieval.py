@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import TypeVar
 
 from bot import admission, trail
@@ -20,7 +21,7 @@ from bot.labels import Parsed
 from bot.mpc import MPC, Answer
 from bot.outcomes import Outcome
 from bot.policy import Policy
-from bot.store import presence, queue
+from bot.store import breaker, presence, queue
 from bot.store.database import Database, DatabaseUnavailable, Transaction
 from bot.trail import Asker, Event
 
@@ -36,6 +37,13 @@ LONGEST_PAUSE_S = 60.0
 _BACKOFF_S = (1.0, 2.0, 4.0)
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The MPC does not serve the bot at the moment: so many requests have ended without being sent."""
+
+    count: int
 
 
 class Retrieval:
@@ -83,14 +91,18 @@ class Retrieval:
             lambda tx: admission.admit(tx, self._policy, self._rate_per_s, asker, parsed, delivery)
         )
 
-    def take(self) -> queue.Taken | queue.Wait:
+    def take(self) -> queue.Taken | queue.Wait | TurnedAway:
         """Take the next request and record its `sending`, or say how long there is nothing to send.
 
         Raises:
             DatabaseUnavailable: it was not recorded, so nothing may be sent.
         """
 
-        def work(tx: Transaction) -> queue.Taken | queue.Wait:
+        def work(tx: Transaction) -> queue.Taken | queue.Wait | TurnedAway:
+            if (found := breaker.broken(tx)) is not None and not breaker.may_probe(tx, found):
+                gone = breaker.turn_away(tx, found)
+                trail.append(tx, [_event(one, Outcome.UNAVAILABLE, detail=breaker.reason(found)) for one in gone])
+                return TurnedAway(len(gone)) if gone else queue.Wait(None)
             taken = queue.take(tx, owner=self._owner, rate_per_s=self._rate_per_s)
             if isinstance(taken, queue.Taken):
                 # After an outage of the database this process may look dead to the others.
@@ -139,16 +151,28 @@ class Retrieval:
         Raises:
             DatabaseUnavailable: it was not recorded; call again.
         """
-        wait_s = self._repeat_in(taken, answer)
-        return self._database.write(lambda tx: self._finish(tx, taken, answer, wait_s))
+        outcome, change = self._database.write(lambda tx: self._finish(tx, taken, answer))
+        if change is breaker.Change.OPENED:
+            log.error(
+                "the MPC does not serve the bot (HTTP %s, %s): until it does, requests are ended as unavailable at "
+                "once, and one at a time is sent to see whether it does",
+                answer.http_status,
+                answer.detail,
+            )
+        elif change is breaker.Change.CLOSED:
+            log.info("the MPC serves the bot again")
+        return outcome
 
-    def _finish(self, tx: Transaction, taken: queue.Taken, answer: Answer, wait_s: float | None) -> Outcome | None:
+    def _finish(
+        self, tx: Transaction, taken: queue.Taken, answer: Answer
+    ) -> tuple[Outcome | None, breaker.Change | None]:
+        wait_s = None if breaker.broken(tx) else self._repeat_in(taken, answer)
         if answer.http_status == 429:
             queue.pause(tx, min(answer.retry_after_s or wait_s or 1.0, LONGEST_PAUSE_S))
         if wait_s is not None:
             if not queue.put_back(tx, taken.request_id, owner=self._owner, wait_s=wait_s):
                 log.warning("request %s: it was taken over meanwhile", taken.request_id)
-            return None
+            return None, None
         until = None if answer.retry_after_s is None else round(tx.now + answer.retry_after_s * 1000)
         if not queue.end(
             tx,
@@ -161,10 +185,9 @@ class Retrieval:
         ):
             # The trail says `unknown` by now. What came after all stands in the log alone.
             log.warning("request %s: it was taken over meanwhile; the MPC's answer was %s", taken.request_id, answer)
-            return None
-        event = _event(taken, answer.outcome, answer=answer)
-        trail.append(tx, [event])
-        return answer.outcome
+            return None, None
+        trail.append(tx, [_event(taken, answer.outcome, answer=answer)])
+        return answer.outcome, breaker.note(tx, answer.outcome, http_status=answer.http_status, detail=answer.detail)
 
     def _repeat_in(self, taken: queue.Taken, answer: Answer) -> float | None:
         if not answer.again or taken.attempt >= MOST_ATTEMPTS:
@@ -186,17 +209,13 @@ class Retrieval:
 
         return self._database.write(work)
 
-    def withdraw(self, asker: Asker, command_id: str) -> None:
+    def withdraw(self, command_id: str) -> None:
         """End what a command has not sent yet, because its asker has given up."""
 
         def work(tx: Transaction) -> None:
             detail = "withdrawn before it was sent"
-            ended = queue.withdraw(tx, command_id, outcome=Outcome.UNAVAILABLE, detail=detail)
-            events = [
-                Event(event=Outcome.UNAVAILABLE, request_id=one, asker=asker, label=label, kinds=kinds, detail=detail)
-                for one, label, kinds in ended
-            ]
-            trail.append(tx, events)
+            gone = queue.withdraw(tx, command_id, outcome=Outcome.UNAVAILABLE, detail=detail)
+            trail.append(tx, [_event(one, Outcome.UNAVAILABLE, detail=detail) for one in gone])
 
         self._database.write(work)
 

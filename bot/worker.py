@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from bot.admission import ANNOUNCE_AFTER_MS
-from bot.retrieval import Retrieval, keep_trying
+from bot.retrieval import Retrieval, TurnedAway, keep_trying
 from bot.store import presence, queue
 from bot.store.database import Database, DatabaseUnavailable, Transaction
 
@@ -178,6 +178,9 @@ class Worker:
             raise
         if isinstance(taken, queue.Wait):
             return taken.seconds
+        if isinstance(taken, TurnedAway):
+            self._tell_of_outcomes()
+            return 0
         with self._changed:
             self._in_flight.add(taken.request_id)
         threading.Thread(target=self._carry, args=(taken,), name="post", daemon=True).start()
@@ -199,9 +202,14 @@ class Worker:
         log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
         with self._changed:
             self._in_flight.discard(taken.request_id)
+        self._sender.wake()
+        self._tell_of_outcomes()
+
+    def _tell_of_outcomes(self) -> None:
+        with self._changed:
             self._changed.notify_all()
         # One is enough; if that one hangs in a call, the next look wakes the others.
-        for loop in (self._sender, next(self._next_replier), self._teller):
+        for loop in (next(self._next_replier), self._teller):
             loop.wake()
 
     def _look(self) -> float:

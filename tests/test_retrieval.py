@@ -57,7 +57,8 @@ def ask(retrieval: Retrieval, typed: str, asker: Asker = ANNA, key: str | None =
 def take(retrieval: Retrieval) -> Taken:
     """Take the next request, when its turn comes."""
     end = time.monotonic() + 10
-    while isinstance(got := retrieval.take(), Wait):
+    while not isinstance(got := retrieval.take(), Taken):
+        assert isinstance(got, Wait)
         assert got.seconds is not None
         assert time.monotonic() < end
         threading.Event().wait(got.seconds)
@@ -417,7 +418,7 @@ def test_what_was_not_sent_can_be_withdrawn(database: Database) -> None:
     retrieval = build(database)
     admission = ask(retrieval, "A10cnQO B20xx C30xx", TERMINAL)
     taken = take(retrieval)
-    retrieval.withdraw(TERMINAL, str(admission.command_id))
+    retrieval.withdraw(str(admission.command_id))
     assert sorted(names(database)[4:]) == [("unavailable", "B20xx"), ("unavailable", "C30xx")]
     assert retrieval.finish(taken, OK) == Outcome.ACCEPTED
     assert retrieval.take() == Wait(None)

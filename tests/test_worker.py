@@ -11,7 +11,7 @@ from bot.admission import Delivery
 from bot.mpc import MPC, Answer
 from bot.outcomes import Outcome
 from bot.policy import Policy
-from bot.retrieval import Retrieval
+from bot.retrieval import Retrieval, TurnedAway
 from bot.sandbox.mpc import SandboxMPC
 from bot.store import queue
 from bot.store.database import Database, DatabaseUnavailable
@@ -36,7 +36,7 @@ class Unheard(Retrieval):
     lost = 1
     broken = 0
 
-    def take(self) -> queue.Taken | queue.Wait:
+    def take(self) -> queue.Taken | queue.Wait | TurnedAway:
         """Take, and lose the answer once."""
         taken = super().take()
         if isinstance(taken, queue.Taken) and self.lost:

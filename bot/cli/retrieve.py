@@ -70,7 +70,7 @@ def _finished(settings: Settings, terminal: Terminal, admission: Admission) -> t
                 progress.update(bar, completed=count)
                 terminal.worker.wait(LOOK_S)
         except KeyboardInterrupt:
-            terminal.retrieval.withdraw(ASKER, command_id)
+            terminal.retrieval.withdraw(command_id)
         finally:
             terminal.worker.stop(grace_s=settings.grace_s)
     ended = terminal.database.read(lambda connection: outbox.ended(connection, command_id))

@@ -5,6 +5,7 @@ what is done with a request, and what an outcome means.
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -135,16 +136,33 @@ def end(
     return changed is not None
 
 
-def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> list[tuple[str, str, tuple[str, ...]]]:
-    """End what a command has not sent yet; returns the ID, label and kinds of each."""
-    rows = tx.connection.execute(
+def end_open(
+    tx: Transaction,
+    which: ColumnElement[bool],
+    *,
+    outcome: str,
+    detail: str,
+    http_status: int | None = None,
+    until: int | None = None,
+) -> list[Taken]:
+    """End requests that nobody has sent; returns them."""
+    rows = tx.connection.execute(_with_asker().where(which, requests.c.state == "open")).all()
+    if not rows:
+        return []
+    ended = requests.c.request_id.in_([row.request_id for row in rows])
+    tx.connection.execute(
         update(requests)
-        .where(requests.c.command_id == command_id, requests.c.state == "open")
-        .values(state="done", outcome=outcome, detail=detail)
-        .returning(requests.c.request_id, requests.c.label, requests.c.kinds)
-    ).all()
-    _count_down(tx, command_id, len(rows))
-    return [(row.request_id, row.label, tuple(row.kinds.split())) for row in rows]
+        .where(ended)
+        .values(state="done", outcome=outcome, http_status=http_status, detail=detail, until=until)
+    )
+    for command_id, count in Counter(row.command_id for row in rows).items():
+        _count_down(tx, command_id, count)
+    return [_taken(row, attempt=row.attempts) for row in rows]
+
+
+def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> list[Taken]:
+    """End what a command has not sent yet; returns it."""
+    return end_open(tx, requests.c.command_id == command_id, outcome=outcome, detail=detail)
 
 
 def orphans(tx: Transaction) -> list[tuple[Taken, str]]:
