@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from bot import trail
+from bot import canonical, trail
 from bot.store import channels
 
 EVENT_TYPE = "actcode_head"
@@ -61,7 +61,7 @@ def compare(connection: Connection, anchors: Sequence[Anchor], channel_id: str) 
     shown = started
     for one in sorted(anchors, key=lambda anchor: (anchor.after, anchor.seq)):
         if one.after > shown and (missing := _outcomes(connection, shown, one.after)):
-            faults.append(_unseen(missing, f"before that of {trail.timestamp(one.at)}"))
+            faults.append(_unseen(missing, f"before that of {canonical.timestamp(one.at)}"))
         shown = max(shown, one.seq)
     if told > shown and (missing := _outcomes(connection, shown, told)):
         faults.append(_unseen(missing, "at the end"))
@@ -70,7 +70,7 @@ def compare(connection: Connection, anchors: Sequence[Anchor], channel_id: str) 
 
 def _contradiction(connection: Connection, anchor: Anchor) -> str | None:
     """Return what the trail has instead of what a post says; None where it has the same, or it was pruned."""
-    when = f"On {trail.timestamp(anchor.at)}"
+    when = f"On {canonical.timestamp(anchor.at)}"
     last, _ = trail.head_of(connection)
     if anchor.seq > last:
         return (

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
-from bot import trail
+from bot import canonical, trail
 
 MOST_BYTES = 65_536
 """In one line. An event has some 800; what is longer is none, and is not read into memory."""
@@ -186,7 +186,7 @@ def _or_null(fits: Callable[[object], bool]) -> Callable[[object], bool]:
 
 def _moment(value: object) -> bool:
     try:
-        return isinstance(value, str) and trail.timestamp(trail.milliseconds(value)) == value
+        return isinstance(value, str) and canonical.timestamp(trail.milliseconds(value)) == value
     except (ValueError, OverflowError):
         return False
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from bot import tombstone, trail, verification
+from bot import canonical, tombstone, trail, verification
 from bot.policy import HOUR_MS
 from bot.store import guard
 from bot.store.database import Database, Transaction
@@ -181,7 +181,7 @@ def remove(tx: Transaction, step: Step) -> int:
 
 
 def _old(connection: Connection, before: int, told: int) -> Iterable[Mapping[str, Any]]:
-    limit = trail.timestamp(before)
+    limit = canonical.timestamp(before)
     for one in trail.read(connection, trail.Filter()):
         if one["at"] >= limit or one["seq"] > told:
             return

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, literal_column, select, update
+from sqlalchemy import Connection, Select, func, insert, literal_column, select, update
 
+from bot.canonical import COLUMNS, digest, timestamp
 from bot.outcomes import Outcome
 from bot.store.database import HeadMissing, Transaction
 from bot.store.tables import events, head
@@ -29,10 +30,7 @@ OUTCOMES = tuple(Outcome)
 EVENTS = (REQUESTED, SENDING, *OUTCOMES, PRUNED)
 SOURCES = ("slash", "modal", "shortcut", "cli")
 
-KEYS = (
-    "seq", "id", "at", "request_id", "source", "team_id", "channel_id", "user_id", "label", "kinds",
-    "event", "http_status", "elapsed_ms", "detail", "prev_hash", "hash",
-)  # fmt: skip
+KEYS = COLUMNS
 """The keys of an exported event, in the order in which they are exported."""
 
 GENESIS = "0" * 64
@@ -94,19 +92,13 @@ def new_id() -> str:
     return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(12))
 
 
-def timestamp(milliseconds: int) -> str:
-    """Return the RFC 3339 form (UTC, milliseconds) of `milliseconds` since 1970."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
-
-
-def milliseconds(text: str) -> int:
+def milliseconds(written: str) -> int:
     """Return the milliseconds since 1970 of an RFC 3339 moment, or of a date (its begin); without a zone: UTC.
 
     Raises:
         ValueError: it is neither.
     """
-    moment = datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(written)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round((moment - _EPOCH) / timedelta(milliseconds=1))
@@ -149,7 +141,7 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
             "detail": one.detail or None,
             "prev_hash": tx.hash,
         }
-        tx.hash = row["hash"] = event_hash(_exported(row))
+        tx.hash = row["hash"] = digest(list(row.values()))
         rows.append(row)
     if rows:
         tx.connection.execute(insert(events), rows)
@@ -187,6 +179,12 @@ def read(
         after = rows[-1]["seq"]
 
 
+def rows(connection: Connection, *, after: int | None, count: int) -> Sequence[Sequence[Any]]:
+    """Return the next `count` events as the database holds them: the values of `bot.canonical.COLUMNS`."""
+    wanted = select(events) if after is None else select(events).where(events.c.seq > after)
+    return connection.execute(wanted.order_by(events.c.seq).limit(literal_column(f"{count:d}"))).all()
+
+
 def last_possible_mail(connection: Connection, label: str) -> int | None:
     """Return when the label was last accepted or may have been (`unknown`), or None."""
     asked = (
@@ -215,6 +213,11 @@ def head_of(connection: Connection) -> tuple[int, str]:
     if row is None:
         raise HeadMissing
     return row.seq, row.hash
+
+
+def last_seq(connection: Connection) -> int | None:
+    """Return the number of the last event that is there, whatever the head says; None where there is none."""
+    return connection.execute(select(func.max(events.c.seq))).scalar()
 
 
 def _exported(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,16 +6,20 @@ A chain begins with event 1, or, where the trail was pruned, with the event afte
 chain says were removed; the tombstone names the hash to which that first event has to link.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bot import tombstone, trail
+from bot.canonical import COLUMNS, in_order
 from bot.exports import Unreadable, misshapen, shown
 from bot.store.database import HeadMissing
 from bot.tombstone import Tombstone
+
+PAGE = 1000
+_EVENT = COLUMNS.index("event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,22 @@ class Chain:
         stone = tombstone.read(event["detail"] or "") if event["event"] == tombstone.PRUNED else None
         if stone and (self._removed is None or stone.last > self._removed.last):
             self._removed, self._removal = stone, event["seq"]
+
+    def add_page(self, rows: Sequence[Sequence[Any]]) -> bool:
+        """Take many events at once where each of them is in order; False: none was taken, `add` says what is wrong.
+
+        Args:
+            rows: the values of `bot.canonical.COLUMNS`.
+        """
+        if self._forged is not None or any(row[_EVENT] == tombstone.PRUNED for row in rows):
+            return False
+        if not in_order(rows, seq=self._last["seq"], link=self._last["hash"]):
+            return False
+        self._first = self._first or dict(zip(COLUMNS, rows[0], strict=True))
+        self._last = dict(zip(COLUMNS, rows[-1], strict=True))
+        self._read += len(rows)
+        self._count += len(rows) if self._gap is None else 0
+        return True
 
     def fail(self, sentence: str) -> None:
         """Take note that the next event cannot be read."""
@@ -157,9 +177,19 @@ def check(events: Iterable[dict[str, Any]], *, line: Callable[[], int] | None = 
     return chain.verdict()
 
 
-def verify(connection: Connection) -> Verdict:
-    """Recompute every hash of the trail and compare its end with the head that is kept beside it."""
-    found = check(_stored(connection))
+def verify(connection: Connection, *, progress: Callable[[int], None] = lambda _: None) -> Verdict:
+    """Recompute every hash of the trail and compare its end with the head that is kept beside it.
+
+    Args:
+        connection: from `Database.reading`.
+        progress: is told now and then up to which event the trail was read.
+    """
+    chain = Chain()
+    try:
+        _walk(connection, chain, progress)
+    except Unreadable as unreadable:
+        chain.fail(str(unreadable))
+    found = chain.verdict()
     if found.fault is not None:
         return found
     try:
@@ -178,16 +208,25 @@ def verify(connection: Connection) -> Verdict:
     return replace(found, count=min(found.count, max(0, seq - found.first + 1)), forged=fault, fault=fault)
 
 
-def _stored(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield the events of a database; whoever forged them may have put anything into a column."""
-    events, last = trail.read(connection, trail.Filter()), 0
-    while True:
+def _walk(connection: Connection, chain: Chain, progress: Callable[[int], None]) -> None:
+    """Lead the whole trail through `chain`, in constant memory."""
+    after = None
+    while not chain.settled and (page := trail.rows(connection, after=after, count=PAGE)):
+        if not chain.add_page(page):
+            for event in _exported(connection, after, len(page)):
+                chain.add(event)
+        after = page[-1][0]
+        progress(after)
+
+
+def _exported(connection: Connection, after: int | None, count: int) -> Iterator[dict[str, Any]]:
+    """Yield events as they are exported; whoever forged them may have put anything into a column."""
+    events, last = trail.read(connection, trail.Filter(), after=after, page=count), after or 0
+    for _ in range(count):
         try:
-            one = next(events, None)
+            one = next(events)
         except (TypeError, ValueError, ArithmeticError, AttributeError) as fault:
             raise Unreadable(f"the event after event {last} cannot be read ({fault})") from fault
-        if one is None:
-            return
         if wrong := misshapen(one):
             raise Unreadable(f"event {shown(one['seq'])} {wrong}")
         last = one["seq"]

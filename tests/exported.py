@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bot import trail
+from bot import canonical, trail
 
 
 def exported(count: int = 5, *, first: int = 1, link: str = trail.GENESIS) -> list[dict[str, Any]]:
@@ -12,7 +12,7 @@ def exported(count: int = 5, *, first: int = 1, link: str = trail.GENESIS) -> li
     return chained(
         [
             {
-                "id": f"{seq:032x}", "at": trail.timestamp(1_700_000_000_000 + seq), "request_id": f"r{seq}",
+                "id": f"{seq:032x}", "at": canonical.timestamp(1_700_000_000_000 + seq), "request_id": f"r{seq}",
                 "source": "slash", "team_id": "T1", "channel_id": "C1", "user_id": "U1", "label": "-A10cnQO",
                 "kinds": ["trksub", "trkid"], "event": "rejected", "http_status": 404, "elapsed_ms": seq,
                 "detail": "'=no such \"label\", Zażółć \u2028 \U0001f52d",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import exports, trail
+from bot import canonical, exports, trail
 from bot.exports import Export, Unreadable
 from tests.exported import exported, lines
 
@@ -27,7 +27,7 @@ an_event = st.fixed_dictionaries(
     {
         "seq": st.integers(1, 2**62),
         **dict.fromkeys(("id", "request_id", "source", "event"), texts),
-        "at": st.integers(0, 4_000_000_000_000).map(trail.timestamp),
+        "at": st.integers(0, 4_000_000_000_000).map(canonical.timestamp),
         **dict.fromkeys(("team_id", "channel_id", "user_id", "label", "detail"), st.none() | texts),
         "kinds": st.none() | st.lists(words, min_size=1, max_size=3),
         **dict.fromkeys(("http_status", "elapsed_ms"), st.none() | numbers),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
-from bot import pruning, tombstone, trail, verification
+from bot import canonical, pruning, tombstone, trail, verification
 from bot.outcomes import Outcome
 from bot.store import guard
 from bot.store.database import Database, Transaction
@@ -178,7 +178,7 @@ def insert_row(connection: Connection, seq: int, prev_hash: str) -> str:
     """Insert an event that is true in itself; returns its hash."""
     row = connection.execute(select(events).where(events.c.seq == LAST)).mappings().one()
     new = {**row, "seq": seq, "id": "inserted", "request_id": "r0", "prev_hash": prev_hash}
-    new["hash"] = trail.event_hash({**new, "at": trail.timestamp(row["at"]), "kinds": row["kinds"].split()})
+    new["hash"] = trail.event_hash({**new, "at": canonical.timestamp(row["at"]), "kinds": row["kinds"].split()})
     connection.execute(insert(events).values(new))
     return str(new["hash"])
 
@@ -252,7 +252,7 @@ def chain_anew(database: Database, seq: int, **edited: object) -> None:
         for row in rows:
             content: Mapping[str, Any] = {**row, "prev_hash": previous}
             kinds = None if row["kinds"] is None else row["kinds"].split()
-            made = trail.event_hash({**content, "at": trail.timestamp(row["at"]), "kinds": kinds})
+            made = trail.event_hash({**content, "at": canonical.timestamp(row["at"]), "kinds": kinds})
             connection.execute(update(events).where(events.c.seq == row["seq"]).values(prev_hash=previous, hash=made))
             previous = made
         connection.execute(update(head).values(hash=previous))

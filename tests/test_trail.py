@@ -6,9 +6,11 @@ import threading
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import exc, text
 
-from bot import trail, verification
+from bot import canonical, trail, verification
 from bot.outcomes import Outcome
 from bot.store.database import Database
 from bot.trail import Asker, Event
@@ -31,7 +33,7 @@ def test_an_event_is_exported_with_the_keys_of_the_contract(database: Database) 
         "r1", "slash", "T1", "C1", "U1", "A10cnQO", ["trksub"], "requested", None, None, None,
     )  # fmt: skip
     assert set(one) == set(trail.KEYS)
-    assert trail.timestamp(trail.milliseconds(str(one["at"]))) == one["at"]
+    assert canonical.timestamp(trail.milliseconds(str(one["at"]))) == one["at"]
     assert str(one["at"]).endswith("Z")
 
 
@@ -183,3 +185,38 @@ def test_ids_do_not_repeat() -> None:
     ids = {trail.new_id() for _ in range(10_000)}
     assert len(ids) == 10_000
     assert set("".join(ids)) <= set("0123456789abcdefghjkmnpqrstvwxyz")
+
+
+TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(
+    texts=st.fixed_dictionaries(dict.fromkeys(("team_id", "channel_id", "user_id", "label", "detail"), TEXTS)),
+    kinds=st.none() | st.lists(st.sampled_from(["trksub", "trkid", "submission_id", "Zażółć", '"\\'])).map(" ".join),
+    numbers=st.fixed_dictionaries(dict.fromkeys(("http_status", "elapsed_ms"), st.none() | st.integers(-9, 10**6))),
+    at=st.integers(-1, 250_000_000_000_000),
+    seq=st.integers(1, 2**63 - 1),
+)
+def test_the_quick_form_is_the_canonical_json(
+    texts: dict[str, str | None], kinds: str | None, numbers: dict[str, int | None], at: int, seq: int
+) -> None:
+    """What is appended and verified by the million hashes to the same as the standard library's JSON of an export."""
+    row = {
+        **dict.fromkeys(trail.KEYS, "x"), **texts, **numbers, "kinds": kinds, "at": at, "seq": seq,
+        "prev_hash": trail.GENESIS, "hash": None,
+    }  # fmt: skip
+    exported = {**row, "at": canonical.timestamp(at), "kinds": None if kinds is None else kinds.split()}
+    assert canonical.digest([row[key] for key in trail.KEYS]) == trail.event_hash(exported)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("label", "a\0b"), ("label", b"A10cnQO"), ("http_status", "200"), ("at", "now"), ("seq", "1"), ("kinds", 7),
+     ("detail", "\ud800"), ("at", 10**18), ("elapsed_ms", 1.5)],
+)  # fmt: skip
+def test_what_no_event_has_is_not_hashed(column: str, value: object) -> None:
+    """A forger's value of another type is refused, rather than taken for something that looks the same."""
+    row = dict.fromkeys(trail.KEYS, "x") | {"at": 1, "seq": 1, "http_status": None, "elapsed_ms": None}
+    assert canonical.digest(list(row.values()))
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        canonical.digest(list((row | {column: value}).values()))

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from bot import exports, importing, trail, verification, wiring
 from bot.cli import prune
 from bot.cli.terminal import console, local_time, printable
 from bot.config import ConfigurationError, Settings
+from bot.store.database import Database
 from bot.trail import Filter
 from bot.verification import Verdict
 
@@ -75,7 +78,7 @@ def _verify(settings: Settings, asked: argparse.Namespace) -> int:
     if asked.partial:
         raise ConfigurationError(["--partial: it is for an export; name its FILE"])
     with wiring.database_of(settings) as database:
-        verdict = database.read(verification.verify)
+        verdict = _verdict(database)
         print(_sentence("trail", verdict))
         code = 0 if verdict.fault is None else 1
         if asked.slack:
@@ -83,6 +86,16 @@ def _verify(settings: Settings, asked: argparse.Namespace) -> int:
 
             code = max(code, witness.run(settings, database))
     return code
+
+
+def _verdict(database: Database) -> Verdict:
+    """Verify the trail; on a terminal, a bar on standard error shows how far that is."""
+    with (
+        Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar,
+        database.reading() as connection,
+    ):
+        task = bar.add_task("verifying", total=trail.last_seq(connection))
+        return verification.verify(connection, progress=lambda seq: bar.update(task, completed=seq))
 
 
 def _verify_file(file: str, *, partial: bool) -> int:

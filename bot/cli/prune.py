@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from bot import pruning, trail, wiring
+from bot import canonical, pruning, trail, wiring
 from bot.config import ConfigurationError, Settings
 from bot.pruning import BrokenTrail, Plan, TooRecent
 from bot.store.database import Database, DatabaseUnavailable
@@ -25,9 +25,9 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
             plan = pruning.plan(
                 database, before=before, cooldown_s=settings.cooldown_s, audit_channel=settings.audit_channel
             )
-            return _carry_out(database, plan, trail.timestamp(before), yes=asked.yes)
+            return _carry_out(database, plan, canonical.timestamp(before), yes=asked.yes)
         except TooRecent as fault:
-            latest = trail.timestamp(fault.args[0])
+            latest = canonical.timestamp(fault.args[0])
             raise ConfigurationError([f"--before: what is younger than {latest} is still needed"]) from None
         except BrokenTrail as fault:
             print(f"The trail is broken: {fault}. Nothing more is removed, so that it can be looked into.")

@@ -318,3 +318,20 @@ def test_csv_can_be_read_without_this_program(here: World) -> None:
     events = [json.loads(line) for line in here.run("audit", "export").stdout.splitlines()]
     assert [row["label"] for row in plain] == [event["label"] for event in events]
     assert [row["kinds"].split() for row in plain] == [event["kinds"] for event in events]
+
+
+def test_a_long_verification_shows_how_far_it_is(here: World) -> None:
+    """On a terminal there is a bar, on standard error and gone at the end; in a pipe there is none."""
+    here.run("retrieve", "A10cnQO")
+    terminal, end = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "audit", "verify"],
+        cwd=here.folder, env=here.environment(TERM="xterm"), stdout=subprocess.PIPE, stderr=end, timeout=60, check=True,
+    )  # fmt: skip
+    os.close(end)
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert "verifying" in shown
+    assert "100%" in shown
+    assert done.stdout.startswith(b"The trail is intact: 3 events")
+    assert here.run("audit", "verify").stderr == ""
