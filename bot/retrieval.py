@@ -12,7 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bot import admission, trail
@@ -108,6 +108,7 @@ class Retrieval:
                 # After an outage of the database this process may look dead to the others.
                 presence.beat(tx, self._owner)
                 trail.append(tx, [_event(taken, trail.SENDING)])
+                return replace(taken, probe=found is not None)
             return taken
 
         return self._database.write(work)
@@ -166,7 +167,7 @@ class Retrieval:
     def _finish(
         self, tx: Transaction, taken: queue.Taken, answer: Answer
     ) -> tuple[Outcome | None, breaker.Change | None]:
-        wait_s = None if breaker.broken(tx) else self._repeat_in(taken, answer)
+        wait_s = self._repeat_in(taken, answer)
         if answer.http_status == 429:
             queue.pause(tx, min(answer.retry_after_s or wait_s or 1.0, LONGEST_PAUSE_S))
         if wait_s is not None:
@@ -187,10 +188,13 @@ class Retrieval:
             log.warning("request %s: it was taken over meanwhile; the MPC's answer was %s", taken.request_id, answer)
             return None, None
         trail.append(tx, [_event(taken, answer.outcome, answer=answer)])
-        return answer.outcome, breaker.note(tx, answer.outcome, http_status=answer.http_status, detail=answer.detail)
+        change = breaker.note(
+            tx, answer.outcome, http_status=answer.http_status, detail=answer.detail, probe=taken.probe
+        )
+        return answer.outcome, change
 
     def _repeat_in(self, taken: queue.Taken, answer: Answer) -> float | None:
-        if not answer.again or taken.attempt >= MOST_ATTEMPTS:
+        if not answer.again or taken.probe or taken.attempt >= MOST_ATTEMPTS:
             return None
         if answer.retry_after_s is not None:
             return answer.retry_after_s if answer.retry_after_s <= LONGEST_PAUSE_S else None

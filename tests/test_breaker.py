@@ -35,6 +35,12 @@ def probe_is_due(database: Database) -> None:
         connection.execute(text("UPDATE pace SET probe_at = probe_at - 15000"))
 
 
+def open_it(retrieval: Retrieval) -> None:
+    """Let the MPC refuse a request, and then the first probe."""
+    fail(retrieval, REFUSED, label="refused")
+    fail(retrieval, REFUSED, label="probe1")
+
+
 def is_open(database: Database) -> bool:
     """Say whether the breaker is open."""
     return database.write(breaker.broken) is not None
@@ -48,6 +54,7 @@ def test_it_opens_after_one_403_or_five_unavailable(database: Database, answer: 
         assert not is_open(database)
         fail(retrieval, answer, label=f"label{number}")
     assert is_open(database)
+    fail(retrieval, answer, label="probe")
     admission = ask(retrieval, "A10cnQO B20xx", BERT)
     assert retrieval.take() == TurnedAway(2)
     assert retrieval.take() == Wait(None)
@@ -84,17 +91,41 @@ def test_what_is_queued_when_it_opens_is_turned_away_too(database: Database) -> 
     """Nobody waits in a queue that does not move; each request has one outcome."""
     retrieval = build(database)
     ask(retrieval, "A10cnQO")
-    ask(retrieval, "B20xx C30xx", BERT)
+    ask(retrieval, "probe B20xx C30xx", BERT)
     retrieval.finish(take(retrieval), REFUSED)
+    probe = take(retrieval)
+    assert (probe.label, probe.probe) == ("probe", True)
+    retrieval.finish(probe, REFUSED)
     assert retrieval.take() == TurnedAway(2)
     outcomes = [one["label"] for one in events_of(database) if one["event"] == "unavailable"]
-    assert sorted(map(str, outcomes)) == ["A10cnQO", "B20xx", "C30xx"]
+    assert sorted(map(str, outcomes)) == ["A10cnQO", "B20xx", "C30xx", "probe"]
+
+
+def test_one_stray_refusal_costs_nobody_an_answer(database: Database) -> None:
+    """The first probe goes out as soon as somebody asks; where it gets through, all is as before."""
+    retrieval = build(database)
+    ask(retrieval, "refused A10cnQO B20xx")
+    retrieval.finish(take(retrieval), REFUSED)
+    assert is_open(database)
+    assert retrieval.finish(take(retrieval), OK) == Outcome.ACCEPTED
+    assert not is_open(database)
+    assert retrieval.finish(take(retrieval), BUSY) is None
+
+
+def test_what_was_out_before_it_opened_is_no_probe(database: Database) -> None:
+    """It is tried again as ever, and does not put off the probe."""
+    retrieval = build(database)
+    ask(retrieval, "busy refused B20xx")
+    busy = take(retrieval)
+    retrieval.finish(take(retrieval), REFUSED)
+    assert retrieval.finish(busy, BUSY) is None
+    assert take(retrieval).label == "B20xx"
 
 
 def test_one_probe_at_a_time_tests_the_water(database: Database) -> None:
     """When its time has come one request goes out; the others are turned away, but not those typed beside it."""
     one, two = build(database), build(database, owner="two")
-    fail(one, REFUSED)
+    open_it(one)
     probe_is_due(database)
     ask(one, "probe beside1 beside2")
     ask(one, "A10cnQO", BERT)
@@ -109,7 +140,7 @@ def test_one_probe_at_a_time_tests_the_water(database: Database) -> None:
 def test_a_probe_that_fails_is_not_repeated(database: Database) -> None:
     """It has one attempt; what was typed beside it ends with it, and the next probe waits."""
     retrieval = build(database)
-    fail(retrieval, REFUSED)
+    open_it(retrieval)
     probe_is_due(database)
     ask(retrieval, "probe beside")
     assert retrieval.finish(take(retrieval), BUSY) == Outcome.UNAVAILABLE
@@ -124,7 +155,7 @@ def test_a_probe_that_fails_is_not_repeated(database: Database) -> None:
 def test_a_probe_whose_process_died_is_not_waited_for(database: Database) -> None:
     """It ends as `unknown` when it is rescued, and then the next one goes out."""
     dead, alive = build(database, owner="dead"), build(database)
-    fail(alive, REFUSED)
+    open_it(alive)
     probe_is_due(database)
     ask(dead, "probe")
     take(dead)
@@ -137,7 +168,7 @@ def test_a_probe_whose_process_died_is_not_waited_for(database: Database) -> Non
 def test_a_clock_that_was_set_back_does_not_put_off_the_probe(database: Database) -> None:
     """A probe never waits for longer than its pause, whatever the clock was."""
     retrieval = build(database)
-    fail(retrieval, REFUSED)
+    open_it(retrieval)
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE pace SET probe_at = probe_at + 3600000"))
     ask(retrieval, "A10cnQO", ANNA)
@@ -166,18 +197,20 @@ def here(tmp_path: Path, database_url: str) -> Iterator[World]:
 
 @BOTH
 def test_askers_hear_at_once_that_the_mpc_refuses(here: World) -> None:
-    """One POST is made; whoever asks afterwards has the answer in a moment, with what to do."""
-    here.mpc.always("refused", faults.answer(403))
+    """One POST and one probe are made; whoever asks afterwards has the answer in a moment, with what to do."""
+    for label in ("refused", "probe"):
+        here.mpc.always(label, faults.answer(403))
 
     def answers() -> list[str]:
         return [one.shown for one in here.slack.ephemerals if one.via == "response_url"]
 
     with Bot(here) as one, Bot(here, "--socket") as two:
-        one.command("refused", user="U0ANNA")
-        here.slack.wait_for(lambda: len(answers()) == 1)
+        for number, label in enumerate(("refused", "probe"), start=1):
+            one.command(label, user="U0ANNA")
+            until(lambda number=number: len(answers()) == number)  # type: ignore[misc]
         one.command("A10cnQO", user="U0ANNA")
         two.command("B20xx C30xx", user="U0BERT")
-        until(lambda: len(answers()) == 3, timeout_s=3)
+        until(lambda: len(answers()) == 4, timeout_s=3)
     assert all("HTTP 403" in said and "Nothing was sent" in said and "help desk" in said for said in answers())
-    assert [one.label for one in here.mpc.posts()] == ["refused"]
+    assert [one.label for one in here.mpc.posts()] == ["refused", "probe"]
     assert (one.log + two.log).count("the MPC does not serve the bot") == 1

@@ -78,19 +78,25 @@ def reason(found: Broken) -> str:
     return f"not asked, because the MPC does not serve the bot ({found.by})"
 
 
-def note(tx: Transaction, outcome: str, *, http_status: int | None, detail: str | None) -> Change | None:
-    """Take an outcome into account that a request to the MPC has ended with; returns what it changed."""
+def note(tx: Transaction, outcome: str, *, http_status: int | None, detail: str | None, probe: bool) -> Change | None:
+    """Take an outcome into account that a request to the MPC has ended with; returns what it changed.
+
+    The first probe may go out as soon as the breaker opens, so that one stray 403 costs nobody an answer; each one
+    that fails puts off the next.
+    """
     row = tx.connection.execute(select(pace.c.failures, pace.c.broken_at)).one()
     if outcome != Outcome.UNAVAILABLE:
         if row.failures or row.broken_at is not None:
             tx.connection.execute(update(pace).values(failures=0, broken_at=None, broken_by=None))
         return None if row.broken_at is None else Change.CLOSED
     by = f"HTTP {http_status}" if http_status else detail or "no connection"
-    values: dict[str, object] = {"failures": row.failures + 1, "probe_at": tx.now + PROBE_MS}
+    values: dict[str, object] = {"failures": row.failures + 1}
+    if probe:
+        values["probe_at"] = tx.now + PROBE_MS
     opens = http_status == 403 or row.failures + 1 >= MOST_FAILURES
     if row.broken_at is not None or opens:
         values["broken_by"] = by
     if row.broken_at is None and opens:
-        values["broken_at"] = tx.now
+        values |= {"broken_at": tx.now, "probe_at": tx.now}
     tx.connection.execute(update(pace).values(values))
     return Change.OPENED if "broken_at" in values else None

@@ -30,6 +30,7 @@ class Taken:
 
     Attributes:
         taken_at: when that was decided, `time.monotonic()` of this process.
+        probe: it is sent to see whether the MPC serves the bot again.
     """
 
     request_id: str
@@ -40,6 +41,7 @@ class Taken:
     stations: tuple[str, ...]
     attempt: int
     taken_at: float
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
