@@ -22,18 +22,20 @@ class Anchor:
     """What one post says: outcomes after `after` and up to `seq` were shown, and the hash of event `seq` was this.
 
     Attributes:
+        broken_at: since when the MPC is not asked, as the channel knows with this post, milliseconds since 1970; None:
+            it is asked.
         at: when it was posted, milliseconds since 1970; 0 where it is not posted yet.
     """
 
     after: int
     seq: int
     hash: str
+    broken_at: int | None = None
     at: int = field(default=0)
 
     def metadata(self) -> dict[str, Any]:
         """Return the message metadata that `read` understands."""
-        payload = asdict(self)
-        del payload["at"]
+        payload = {key: value for key, value in asdict(self).items() if key != "at" and value is not None}
         return {"event_type": EVENT_TYPE, "event_payload": payload}
 
     @classmethod
@@ -44,10 +46,25 @@ class Anchor:
         if metadata.get("event_type") != EVENT_TYPE:
             return None
         try:
-            at = round(float(message["ts"]) * 1000)
-            return cls(after=int(payload["after"]), seq=int(payload["seq"]), hash=str(payload["hash"]), at=at)
+            broken_at = payload.get("broken_at")
+            return cls(
+                after=int(payload["after"]),
+                seq=int(payload["seq"]),
+                hash=str(payload["hash"]),
+                broken_at=None if broken_at is None else int(broken_at),
+                at=round(float(message["ts"]) * 1000),
+            )
         except (KeyError, TypeError, ValueError):
             return None
+
+
+def going_on(connection: Connection, posted: Sequence[Anchor], after: int) -> Anchor | None:
+    """Return the post that goes on behind event `after`, the last one if there are several; None: there is none.
+
+    A post that contradicts the trail is none: it was made before a backup was restored.
+    """
+    fitting = [one for one in posted if one.after == after and _contradiction(connection, one) is None]
+    return max(fitting, key=lambda one: (one.seq, one.at), default=None)
 
 
 def compare(connection: Connection, anchors: Sequence[Anchor], channel_id: str) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from bot import __version__
-from bot.store import outbox
+from bot import __version__, trail
+from bot.remedies import explained
+from bot.store import channels, outbox
 from bot.store.database import Database, DatabaseUnavailable
 from bot.store.outbox import Backlog
 
@@ -34,7 +35,9 @@ def answer(path: str, database: Database) -> Answer | None:
 def health(database: Database) -> tuple[bool, dict[str, Any]]:
     """Return whether the database can be read, and what there is to say about the work."""
     try:
-        found = database.read(outbox.backlog)
+        found, faults, broken = database.read(
+            lambda connection: (outbox.backlog(connection), channels.faults(connection), channels.breaker(connection))
+        )
     except DatabaseUnavailable:
         return False, {"status": "the database does not answer", "version": __version__}
     return True, {
@@ -44,6 +47,8 @@ def health(database: Database) -> tuple[bool, dict[str, Any]]:
         "replies_due": found.replies,
         "audit_backlog": found.behind,
         "head": found.head,
+        "audit_channel": "; ".join(map(explained, faults)) or None,
+        "mpc": None if broken is None else f"not asked since {trail.timestamp(broken[0])}: {broken[1]}",
     }
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 FLOORS = [
-    {"bot", "canonical", "characters", "outcomes", "tombstone"},
+    {"bot", "canonical", "characters", "outcomes", "remedies", "tombstone"},
     {"mistakes", "policy", "exchange"},
     {"phrases"},
     {"labels"},

@@ -14,8 +14,8 @@ from bot import config, logs, trail, wiring
 from bot.config import ConfigurationError, Settings
 from bot.mpc import MPC
 from bot.outcomes import Outcome
-from bot.slack.audit_channel import WHAT_TO_DO
-from bot.slack.replies import describe
+from bot.remedies import WHAT_TO_DO
+from bot.slack.faults import describe
 from bot.store.database import DatabaseUnavailable, SchemaError
 
 SCOPES = ("commands", "chat:write", "channels:read", "groups:read", "channels:history", "groups:history")

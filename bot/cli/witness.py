@@ -6,9 +6,9 @@ from slack_sdk.errors import SlackApiError
 
 from bot import anchors, wiring
 from bot.config import ConfigurationError, Settings
+from bot.remedies import WHAT_TO_DO
 from bot.slack import witness
-from bot.slack.audit_channel import WHAT_TO_DO
-from bot.slack.replies import describe
+from bot.slack.faults import describe
 from bot.store.database import Database
 
 MOST_FAULTS = 10

@@ -33,11 +33,40 @@ def audit_line(event: dict[str, Any]) -> Text:
     return (*parts, " · request ", Verbatim(event["request_id"]))
 
 
-def audit_post(events: Sequence[dict[str, Any]], seq: int, its_hash: str) -> Message:
-    """Return a post of one or more outcomes, with the head of the trail behind the last of them."""
-    lines = [audit_line(one) for one in events]
+def audit_post(events: Sequence[dict[str, Any]], seq: int, its_hash: str, notice: Sequence[Text] = ()) -> Message:
+    """Return a post of a notice, outcomes, or both, with the head of the trail behind the last line."""
+    lines = [*notice, *map(audit_line, events)]
     lines[-1] = (*lines[-1], f" · #{seq} ", Verbatim(its_hash[:12]))
     return message(lines)
+
+
+def breaker(broken_at: int | None, broken_by: str | None) -> list[Text]:
+    """Return what the audit channel is told when the MPC is not asked any more (since when, and why), or is again.
+
+    Source: the MPC's FAQ on its APIs (an address that asked too often is answered 403, until the help desk lifts that).
+    """
+    if broken_at is None:
+        return [
+            (
+                Strong("The MPC answers again. "),
+                "Requests are sent as always. Those that ended as “unavailable” were not sent: ask again.",
+            )
+        ]
+    reason = broken_by or "it does not answer"
+    advice = "If this goes on, python -m bot check says on the bot's machine whether the MPC can be reached from there."
+    if "403" in reason:
+        advice = (
+            "The MPC may have blocked the bot's address because it was asked too often from there. Whoever runs the "
+            "bot: write to the MPC's help desk, which can lift that (see the Minor Planet Center's FAQ)."
+        )
+    return [
+        (Strong("The MPC is not asked any more"), " since ", Moment(broken_at), f": {reason.rstrip('.')}."),
+        (
+            "Requests end at once as “unavailable”, and nothing is sent. One request at a time tests whether the MPC "
+            "answers again, and this channel is told when it does.",
+        ),
+        (advice,),
+    ]
 
 
 def log(rows: Sequence[dict[str, Any]], under_way: Sequence[str], *, mine: bool) -> Message:

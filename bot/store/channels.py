@@ -1,14 +1,39 @@
 """How far each audit channel has been told, and whose turn it is to tell it more.
 
-It knows the cursor on `seq`, and when the next post may follow. It refuses to know what is posted.
+It knows the cursor on `seq`, when the next post may follow, and whether there is a doubt: a post was begun, and
+nobody noted whether Slack took it. It refuses to know what is posted.
 """
 
-from sqlalchemy import Connection, insert, select, update
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
 
 from bot.store.database import Transaction
-from bot.store.outbox import RETRY_MS
-from bot.store.presence import is_alive
-from bot.store.tables import channels
+from bot.store.outbox import LEASE_MS, RETRY_MS
+from bot.store.presence import channel_has_news, channel_is_due
+from bot.store.tables import channels, pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """This process, and no other, is to tell the channel something now.
+
+    Attributes:
+        after: up to which event the channel was told.
+        told_broken_at: since when the MPC has not been asked, as the channel was told; None: that it is asked.
+        broken_at: the same as it is now.
+        broken_by: why it is not asked.
+        doubt: since when there may be a post that nobody noted, milliseconds since 1970; None: there is none.
+        taken_at: when the turn was taken, `time.monotonic()` of this process.
+    """
+
+    after: int
+    told_broken_at: int | None
+    broken_at: int | None
+    broken_by: str | None
+    doubt: int | None
+    taken_at: float
 
 
 def follow(tx: Transaction, channel_id: str) -> None:
@@ -17,12 +42,14 @@ def follow(tx: Transaction, channel_id: str) -> None:
     if known is None:
         new = {"channel_id": channel_id, "start": tx.seq, "seq": tx.seq, "next_at": 0, "tries": 0}
         tx.connection.execute(insert(channels).values(new))
+    # What was wrong with the channel of before is nobody's concern any more; whoever still tells it finds out again.
+    tx.connection.execute(update(channels).where(channels.c.channel_id != channel_id).values(fault=None))
 
 
 def leap(tx: Transaction) -> None:
     """Go on behind the last event in every audit channel: what is in the trail now was shown elsewhere before."""
     # Whoever is in the middle of telling a channel must not set its place back.
-    tx.connection.execute(update(channels).values(start=tx.seq, seq=tx.seq, owner=None))
+    tx.connection.execute(update(channels).values(start=tx.seq, seq=tx.seq, owner=None, doubt=None))
 
 
 def place(connection: Connection, channel_id: str) -> tuple[int, int] | None:
@@ -32,39 +59,116 @@ def place(connection: Connection, channel_id: str) -> tuple[int, int] | None:
     return None if row is None else (row.start, row.seq)
 
 
-def claim(tx: Transaction, channel_id: str, *, owner: str) -> int | float:
-    """Take the channel's next turn to be told something.
+def claim(tx: Transaction, channel_id: str, *, owner: str) -> Turn | float | None:
+    """Take the channel's next turn to be told something; from now on there is a doubt, until somebody removes it.
 
     Returns:
-        The `seq` up to which it was told (int), or for how many seconds to wait (float).
+        The turn; or for how many seconds to wait; or None where there is nothing to tell.
     """
     row = tx.connection.execute(
-        select(channels.c.seq, channels.c.owner, channels.c.next_at, is_alive(channels.c.owner, tx.now).label("held"))
+        select(
+            channels,
+            pace.c.broken_at,
+            pace.c.broken_by,
+            channel_has_news(tx.seq).label("news"),
+            channel_is_due(tx.now).label("due"),
+        )
         .where(channels.c.channel_id == channel_id)
-    ).one()  # fmt: skip
-    if row.owner is not None and row.owner != owner and row.held:
-        return 1.0
-    if row.next_at > tx.now:
-        return float(min(row.next_at - tx.now, RETRY_MS[-1]) / 1000)
-    tx.connection.execute(update(channels).where(channels.c.channel_id == channel_id).values(owner=owner))
-    return int(row.seq)
-
-
-def told(tx: Transaction, channel_id: str, *, owner: str, seq: int, pause_ms: int) -> None:
-    """Move the channel's place to `seq`; the next post may follow after `pause_ms`."""
+        .select_from(channels.join(pace, pace.c.one == 1))
+    ).one()
+    if not row.news:
+        return None
+    # What this process itself has left in the middle is its own to take up again.
+    if row.owner != owner and not row.due:
+        return 1.0 if row.owner is not None else float(min(row.next_at - tx.now, RETRY_MS[-1]) / 1000)
     tx.connection.execute(
         update(channels)
-        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
-        .values(seq=seq, owner=None, next_at=tx.now + pause_ms, tries=0)
+        .where(channels.c.channel_id == channel_id)
+        .values(owner=owner, next_at=tx.now + LEASE_MS, doubt=func.coalesce(channels.c.doubt, tx.now))
+    )
+    return Turn(
+        after=row.seq,
+        told_broken_at=row.told_broken_at,
+        broken_at=row.broken_at,
+        broken_by=row.broken_by,
+        doubt=row.doubt,
+        taken_at=time.monotonic(),
     )
 
 
-def not_told(tx: Transaction, channel_id: str, *, owner: str, wait_ms: int | None) -> None:
-    """Leave the channel's place where it is and try again later: after `wait_ms`, or after a growing pause."""
+def renew(tx: Transaction, channel_id: str, *, owner: str) -> bool:
+    """Keep a turn for as long again as a new one; False where another process has taken it meanwhile."""
+    changed = tx.connection.execute(
+        update(channels)
+        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
+        .values(next_at=tx.now + LEASE_MS)
+    )
+    return changed.rowcount == 1
+
+
+def told(
+    tx: Transaction, channel_id: str, *, owner: str, seq: int, pause_ms: int, broken_at: int | None = None
+) -> None:
+    """Note a post: it tells up to `seq`, and of the MPC `broken_at`; the next one may follow after `pause_ms`."""
+    tx.connection.execute(
+        update(channels)
+        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
+        .values(
+            seq=seq,
+            told_broken_at=broken_at,
+            owner=None,
+            next_at=tx.now + pause_ms,
+            tries=0,
+            doubt=None,
+            fault=None,
+        )
+    )
+
+
+def passed(tx: Transaction, channel_id: str, *, owner: str, seq: int) -> None:
+    """Move the channel's place to `seq` without a post: there was nothing to tell up to there."""
+    tx.connection.execute(
+        update(channels)
+        .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
+        .values(seq=seq, owner=None, next_at=tx.now, doubt=None)
+    )
+
+
+def not_told(
+    tx: Transaction, channel_id: str, *, owner: str, wait_ms: int | None, certain: bool, fault: str | None = None
+) -> None:
+    """Leave the channel's place where it is and try again later.
+
+    Args:
+        tx: a write.
+        channel_id: which channel.
+        owner: whose turn it was.
+        wait_ms: how much later; None: after a growing pause.
+        certain: whether Slack surely has no post that is not noted.
+        fault: Slack's word for what an operator has to mend; None: nothing new is known of that.
+    """
     row = tx.connection.execute(select(channels.c.tries).where(channels.c.channel_id == channel_id)).one()
     pause_ms = wait_ms if wait_ms is not None else RETRY_MS[min(row.tries, len(RETRY_MS) - 1)]
     tx.connection.execute(
         update(channels)
         .where(channels.c.channel_id == channel_id, channels.c.owner == owner)
-        .values(owner=None, next_at=tx.now + pause_ms, tries=row.tries + 1)
+        .values(
+            owner=None,
+            next_at=tx.now + pause_ms,
+            tries=row.tries + 1,
+            doubt=None if certain else channels.c.doubt,
+            fault=channels.c.fault if fault is None else fault,
+        )
     )
+
+
+def faults(connection: Connection) -> list[str]:
+    """Return Slack's words for what an operator has to mend before the audit channel is told again."""
+    asked = select(channels.c.fault).where(channels.c.fault.is_not(None)).order_by(channels.c.channel_id)
+    return list(connection.execute(asked).scalars())
+
+
+def breaker(connection: Connection) -> tuple[int, str] | None:
+    """Return since when the MPC is not asked, milliseconds since 1970, and why; None: it is."""
+    row = connection.execute(select(pace.c.broken_at, pace.c.broken_by)).one()
+    return None if row.broken_at is None else (row.broken_at, row.broken_by or "it does not answer")

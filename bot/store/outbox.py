@@ -137,11 +137,11 @@ def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
     )
 
 
-def retry_reply(tx: Transaction, command_id: str, *, tries: int, drop_url: bool) -> None:
-    """Let a reply that failed be made again later."""
+def retry_reply(tx: Transaction, command_id: str, *, tries: int, drop_url: bool, wait_ms: int | None = None) -> None:
+    """Let a reply that failed be made again later: after `wait_ms`, or after a growing pause."""
     values: dict[str, object] = {
         "reply_owner": None,
-        "reply_at": tx.now + RETRY_MS[min(tries, len(RETRY_MS) - 1)],
+        "reply_at": tx.now + (RETRY_MS[min(tries, len(RETRY_MS) - 1)] if wait_ms is None else wait_ms),
         "reply_tries": tries + 1,
     }
     if drop_url:

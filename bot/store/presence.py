@@ -10,11 +10,14 @@ from sqlalchemy import ColumnElement, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.store.database import Transaction
-from bot.store.tables import channels, commands, deliveries, processes, requests
+from bot.store.tables import channels, commands, deliveries, pace, processes, requests
 
 DEAD_MS = 8_000
 """A process that has not shown itself for so long is taken for dead; it shows itself every `BEAT_S`."""
 BEAT_S = 2.0
+
+LONGEST_PAUSE_MS = 1_200_000
+"""No channel is paused for longer: what says so was written before the clock was set back."""
 
 _DAY_MS = 86_400_000
 
@@ -72,7 +75,7 @@ def look(tx: Transaction, *, announce_after_ms: int) -> Work:
         & (commands.c.response_url_until > tx.now)
     )
     due = select(literal(1)).where(reply_is_due(tx.now) | waits)
-    behind = select(literal(1)).where(channels.c.seq < tx.seq, channels.c.next_at <= tx.now)
+    behind = select(literal(1)).where(channel_has_news(tx.seq), channel_is_due(tx.now))
     row = tx.connection.execute(
         select(
             sends.exists().label("send"),
@@ -94,3 +97,15 @@ def reply_is_due(now: int) -> ColumnElement[bool]:
     """Return the condition that a reply is to be made: it is time, or whoever was at it is dead."""
     left = commands.c.reply_owner.is_not(None) & ~is_alive(commands.c.reply_owner, now)
     return (commands.c.reply_at <= now) | left
+
+
+def channel_has_news(last: int) -> ColumnElement[bool]:
+    """Return the condition that a channel was not told all: of events up to `last`, or whether the MPC is asked."""
+    broken_at = select(pace.c.broken_at).where(pace.c.one == 1).correlate(None).scalar_subquery()
+    return (channels.c.seq < last) | channels.c.told_broken_at.is_distinct_from(broken_at)
+
+
+def channel_is_due(now: int) -> ColumnElement[bool]:
+    """Return the condition that a channel may be told something: its pause is over, or whoever was at it is dead."""
+    left = channels.c.owner.is_not(None) & ~is_alive(channels.c.owner, now)
+    return (channels.c.next_at <= now) | (channels.c.next_at > now + LONGEST_PAUSE_MS) | left
