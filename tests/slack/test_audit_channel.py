@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 
 import pytest
 from slack_sdk import WebClient
@@ -15,13 +14,6 @@ from bot.slack.audit_channel import MOST_LINES, AuditChannel
 from bot.store import presence
 from bot.store.database import Database, DatabaseUnavailable
 from tests.test_trail import record
-
-
-@pytest.fixture
-def slack() -> Iterator[SandboxSlack]:
-    """Give a Slack that takes posts as fast as they come."""
-    with SandboxSlack(post_rate_per_s=None) as made:
-        yield made
 
 
 def channel_of(database: Database, slack: SandboxSlack, owner: str = "one") -> AuditChannel:
