@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 CHATTY = {
     "slack_bolt": logging.ERROR,  # its warnings show what it was sent
     "slack_sdk": logging.WARNING,
+    # They log each failing call, and the text of whoever answered it; whoever calls says it once.
+    "slack_sdk.web": logging.CRITICAL,
+    "slack_sdk.webhook": logging.CRITICAL,
     "urllib3": logging.WARNING,
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
