@@ -22,8 +22,8 @@ class Anchor:
     """What one post says: outcomes after `after` and up to `seq` were shown, and the hash of event `seq` was this.
 
     Attributes:
-        broken_at: since when the MPC is not asked, as the channel knows with this post, milliseconds since 1970; None:
-            it is asked.
+        broken_at: since when the MPC does not serve the bot, as far as the channel knows with this post, milliseconds
+            since 1970; None: it does.
         at: when it was posted, milliseconds since 1970; 0 where it is not posted yet.
     """
 

@@ -12,9 +12,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from bot import __version__, trail
+from bot import __version__
+from bot.canonical import timestamp
 from bot.remedies import explained
-from bot.store import channels, outbox
+from bot.store import breaker, channels, outbox
 from bot.store.database import Database, DatabaseUnavailable
 from bot.store.outbox import Backlog
 
@@ -36,7 +37,7 @@ def health(database: Database) -> tuple[bool, dict[str, Any]]:
     """Return whether the database can be read, and what there is to say about the work."""
     try:
         found, faults, broken = database.read(
-            lambda connection: (outbox.backlog(connection), channels.faults(connection), channels.breaker(connection))
+            lambda connection: (outbox.backlog(connection), channels.faults(connection), breaker.since(connection))
         )
     except DatabaseUnavailable:
         return False, {"status": "the database does not answer", "version": __version__}
@@ -48,7 +49,7 @@ def health(database: Database) -> tuple[bool, dict[str, Any]]:
         "audit_backlog": found.behind,
         "head": found.head,
         "audit_channel": "; ".join(map(explained, faults)) or None,
-        "mpc": None if broken is None else f"not asked since {trail.timestamp(broken[0])}: {broken[1]}",
+        "mpc": None if broken is None else f"does not serve the bot since {timestamp(broken[0])}: {broken[1]}",
     }
 
 

@@ -41,29 +41,29 @@ def audit_post(events: Sequence[dict[str, Any]], seq: int, its_hash: str, notice
 
 
 def breaker(broken_at: int | None, broken_by: str | None) -> list[Text]:
-    """Return what the audit channel is told when the MPC is not asked any more (since when, and why), or is again.
+    """Return what the audit channel is told when the MPC does not serve the bot (since when, and why), or does again.
 
     Source: the MPC's FAQ on its APIs (an address that asked too often is answered 403, until the help desk lifts that).
     """
     if broken_at is None:
         return [
             (
-                Strong("The MPC answers again. "),
+                Strong("The MPC serves the bot again. "),
                 "Requests are sent as always. Those that ended as “unavailable” were not sent: ask again.",
             )
         ]
     reason = broken_by or "it does not answer"
     advice = "If this goes on, python -m bot check says on the bot's machine whether the MPC can be reached from there."
-    if "403" in reason:
+    if reason.startswith("HTTP 403"):
         advice = (
             "The MPC may have blocked the bot's address because it was asked too often from there. Whoever runs the "
             "bot: write to the MPC's help desk, which can lift that (see the Minor Planet Center's FAQ)."
         )
     return [
-        (Strong("The MPC is not asked any more"), " since ", Moment(broken_at), f": {reason.rstrip('.')}."),
+        (Strong("The MPC does not serve the bot"), " since ", Moment(broken_at), f": {reason.rstrip('.')}."),
         (
-            "Requests end at once as “unavailable”, and nothing is sent. One request at a time tests whether the MPC "
-            "answers again, and this channel is told when it does.",
+            "Requests end at once as “unavailable”, and nothing is sent. One request at a time tests whether it does "
+            "again, and this channel is told when it does.",
         ),
         (advice,),
     ]

@@ -8,7 +8,7 @@ each of them.
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import literal, literal_column, select, update
+from sqlalchemy import Connection, literal, literal_column, select, update
 
 from bot.outcomes import Outcome
 from bot.store import queue
@@ -46,6 +46,12 @@ def broken(tx: Transaction) -> Broken | None:
     """Return why the MPC is not asked; None where all is well."""
     row = tx.connection.execute(select(pace.c.broken_at, pace.c.broken_by, pace.c.probe_at)).one()
     return None if row.broken_at is None else Broken(by=row.broken_by, probe_at=row.probe_at)
+
+
+def since(connection: Connection) -> tuple[int, str] | None:
+    """Return since when the MPC does not serve the bot, milliseconds since 1970, and why; None where all is well."""
+    row = connection.execute(select(pace.c.broken_at, pace.c.broken_by)).one()
+    return None if row.broken_at is None else (row.broken_at, row.broken_by)
 
 
 def may_probe(tx: Transaction, found: Broken) -> bool:

@@ -21,9 +21,9 @@ class Turn:
 
     Attributes:
         after: up to which event the channel was told.
-        told_broken_at: since when the MPC has not been asked, as the channel was told; None: that it is asked.
+        told_broken_at: since when the MPC does not serve the bot, as the channel was told; None: that it does.
         broken_at: the same as it is now.
-        broken_by: why it is not asked.
+        broken_by: what the last request failed with.
         doubt: since when there may be a post that nobody noted, milliseconds since 1970; None: there is none.
         taken_at: when the turn was taken, `time.monotonic()` of this process.
     """
@@ -166,9 +166,3 @@ def faults(connection: Connection) -> list[str]:
     """Return Slack's words for what an operator has to mend before the audit channel is told again."""
     asked = select(channels.c.fault).where(channels.c.fault.is_not(None)).order_by(channels.c.channel_id)
     return list(connection.execute(asked).scalars())
-
-
-def breaker(connection: Connection) -> tuple[int, str] | None:
-    """Return since when the MPC is not asked, milliseconds since 1970, and why; None: it is."""
-    row = connection.execute(select(pace.c.broken_at, pace.c.broken_by)).one()
-    return None if row.broken_at is None else (row.broken_at, row.broken_by or "it does not answer")

@@ -44,7 +44,14 @@ def test_the_channel_is_told_once_when_it_begins_and_once_when_it_ends(database:
             channel.step()
             hurry(database)
     (opened,) = slack.posts
-    for word in ("not asked any more", REASON, "unavailable", "nothing is sent", "One request at a time", "help desk"):
+    for word in (
+        "does not serve the bot",
+        REASON,
+        "unavailable",
+        "nothing is sent",
+        "One request at a time",
+        "help desk",
+    ):
         assert word in opened.shown
     break_off(database, None)
     for _ in range(2):
@@ -53,7 +60,7 @@ def test_the_channel_is_told_once_when_it_begins_and_once_when_it_ends(database:
             channel.step()
             hurry(database)
     _, closed = slack.posts
-    assert "The MPC answers again" in closed.shown
+    assert "The MPC serves the bot again" in closed.shown
     for post in slack.posts:
         assert "<@" not in json.dumps(post.arguments)
         assert '"user"' not in json.dumps(post.arguments)
@@ -97,10 +104,10 @@ def test_it_stands_before_the_outcomes_and_hides_none(sqlite: Database, slack: S
     channel.step()
     shown = "\n".join(one.shown for one in slack.posts)
     assert len(slack.posts) == 2
-    assert shown.startswith("The MPC is not asked any more")
+    assert shown.startswith("The MPC does not serve the bot")
     places = [shown.index(f"request r{number:02}") for number in range(MOST_LINES + 1)]
     assert places == sorted(places)
-    assert shown.count("not asked any more") == 1
+    assert shown.count("does not serve the bot") == 1
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["begin", "end"])
@@ -128,7 +135,7 @@ def test_a_notice_that_was_not_made_is_made(database: Database, slack: SandboxSl
     break_off(database, None)
     leave_undone(database, row_of(database), doubt=now_of(database))
     channel.step()
-    assert ["The MPC answers again" in one.shown for one in slack.posts] == [False, True]
+    assert ["The MPC serves the bot again" in one.shown for one in slack.posts] == [False, True]
     hurry(database)
     assert channel.step() is None
 
@@ -139,7 +146,7 @@ def test_healthz_says_that_the_mpc_is_not_asked(database: Database) -> None:
     break_off(database, SINCE)
     well, said = health.health(database)
     assert well
-    assert said["mpc"] == "not asked since 2025-11-24T16:00:00.000Z: HTTP 403"
+    assert said["mpc"] == "does not serve the bot since 2025-11-24T16:00:00.000Z: HTTP 403"
 
 
 @pytest.mark.parametrize("error", [*WHAT_TO_DO, "some_new_error"])
