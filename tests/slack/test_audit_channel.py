@@ -18,7 +18,7 @@ from tests.test_trail import record
 
 def channel_of(database: Database, slack: SandboxSlack, owner: str = "one") -> AuditChannel:
     """Return the audit channel as one process posts to it."""
-    client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[], timeout=2)
     made = AuditChannel(database=database, client=client, channel_id=slack.audit.id, owner=owner)
     made.follow()
     database.write(lambda tx: presence.beat(tx, owner))

@@ -21,6 +21,7 @@ from tests.test_trail import record
 T = TypeVar("T")
 
 TAKEN = {
+    "time-out": faults.hang(taken=True),
     "reset": faults.reset_after(),
     "closed": faults.close(taken=True),
     "500": faults.answer(500, "oops", taken=True),
@@ -69,10 +70,14 @@ def row_of(database: Database) -> Any:
 
 def leave_undone(database: Database, before: Any, *, doubt: int) -> None:
     """Let the channel be as a process leaves it that was killed with its turn taken."""
+    now = now_of(database)
     with database.engine.begin() as connection:
         connection.execute(
-            text("UPDATE channels SET seq = :seq, told_broken_at = :told, owner = 'dead', doubt = :doubt"),
-            {"seq": before.seq, "told": before.told_broken_at, "doubt": doubt},
+            text(
+                "UPDATE channels SET seq = :seq, told_broken_at = :told, doubt = :doubt, owner = 'dead', "
+                "next_at = :until"
+            ),
+            {"seq": before.seq, "told": before.told_broken_at, "doubt": doubt, "until": now + 25_000},
         )
 
 
@@ -314,3 +319,15 @@ def test_an_ordinary_post_costs_two_writes(database: Database, slack: SandboxSla
     written.clear()
     assert channel.step() is None
     assert not [one for one in written if one.startswith("UPDATE")]
+
+
+def test_a_clock_that_was_set_back_stops_nothing(database: Database, slack: SandboxSlack) -> None:
+    """A pause that would last for hours was written by another clock."""
+    channel = channel_of(database, slack)
+    record(database, "accepted")
+    later = now_of(database) + 7_200_000
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE channels SET next_at = :at"), {"at": later})
+    assert database.write(lambda tx: presence.look(tx, announce_after_ms=5_000)).tell
+    channel.step()
+    assert len(slack.posts) == 1
