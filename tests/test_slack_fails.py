@@ -81,3 +81,20 @@ def test_a_slack_that_is_down_fills_no_log(here: World) -> None:
     assert len([line for line in said if "its asker could not be told yet" in line]) == 1
     assert len([line for line in said if "Slack did not take a post" in line]) == 1
     assert len(said) == 2
+
+
+def test_the_channel_hears_when_the_mpc_turns_the_bot_away_and_when_it_does_so_no_more(here: World) -> None:
+    """Once each, by one of several processes, with the outcomes around it; /healthz says the same meanwhile."""
+    here.mpc.always("A10cnQO", faults.answer(403, "forbidden"))
+    with Bot(here, more={"WEB_WORKERS": "2"}) as bot:
+        bot.command("A10cnQO", user=USER)
+        here.slack.wait_for(lambda: any("The MPC does not serve the bot" in one for one in posted(here)))
+        assert "HTTP 403" in bot.get("/healthz").json()["mpc"]
+        bot.command("B20xx", user=USER)
+        here.slack.wait_for(lambda: any("The MPC serves the bot again" in one for one in posted(here)))
+        until(lambda: bot.get("/healthz").json()["mpc"] is None)
+        here.slack.wait_for(lambda: len(told(here)) == 2 and any("B20xx" in one for one in posted(here)))
+        assert bot.stop() == 0
+    said = "\n".join(posted(here))
+    assert said.count("The MPC does not serve the bot") == said.count("The MPC serves the bot again") == 1
+    assert [said.count("A10cnQO"), said.count("B20xx")] == [1, 1]
