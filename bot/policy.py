@@ -48,7 +48,9 @@ class Policy:
 
     def who(self, *, channel_id: str | None, user_id: str | None) -> Denial | None:
         """Refuse who is not on a list. The terminal has neither ID: who has a shell here has the database, too."""
-        if self.allowed_channels and channel_id is not None and channel_id not in self.allowed_channels:
+        terminal = channel_id is None and user_id is None
+        # A form that was opened in no channel is in none that is allowed.
+        if self.allowed_channels and not terminal and channel_id not in self.allowed_channels:
             return Denial(rule=Rule.CHANNEL)
         if self.allowed_users and user_id is not None and user_id not in self.allowed_users:
             return Denial(rule=Rule.USER)

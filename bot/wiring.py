@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from slack_sdk import WebClient
 
 SLACK_TIMEOUT_S = 10
+INTERACTION_TIMEOUT_S = 2
+"""Of the 3 s after which Slack takes an interaction for lost, and in which a `trigger_id` can be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +82,39 @@ def service(settings: Settings, database: Database) -> Service:
     """Build what `serve` needs; nothing runs yet."""
     from bot.slack.actcode import Actcode  # noqa: PLC0415 - the terminal does not load Bolt
     from bot.slack.app import build_app  # noqa: PLC0415
+    from bot.slack.form import Form  # noqa: PLC0415
+    from bot.slack.shortcuts import MessageShortcut  # noqa: PLC0415
 
     owner = trail.new_id()
     retrieval = _retrieval(settings, database, owner)
     worker = Worker(database=database, retrieval=retrieval, owner=owner, errands=_errands(settings, database, owner))
-    actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake)
-    app = build_app(token=settings.slack_bot_token or "", actcode=actcode)
+    form = Form(
+        client=slack_client(settings, timeout_s=INTERACTION_TIMEOUT_S),
+        retrieval=retrieval,
+        policy=policy_of(settings),
+        wake=worker.wake,
+    )
+    surfaces = (
+        Actcode(database=database, retrieval=retrieval, wake=worker.wake),
+        form,
+        MessageShortcut(form=form),
+    )
+    app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces)
     return Service(database=database, worker=worker, app=app)
 
 
-def slack_client(settings: Settings) -> "WebClient":
+def policy_of(settings: Settings) -> Policy:
+    """Return the rules of this installation."""
+    return Policy(
+        allowed_channels=settings.allowed_channels,
+        allowed_users=settings.allowed_users,
+        max_labels=settings.max_labels,
+        user_hourly_limit=settings.user_hourly_limit,
+        cooldown_s=settings.cooldown_s,
+    )
+
+
+def slack_client(settings: Settings, *, timeout_s: int = SLACK_TIMEOUT_S) -> "WebClient":
     """Build a client of the Web API with the bot's token, which never repeats a call by itself."""
     from slack_sdk import WebClient  # noqa: PLC0415 - the terminal does not load it without need
 
@@ -97,7 +122,7 @@ def slack_client(settings: Settings) -> "WebClient":
     return WebClient(
         token=settings.slack_bot_token,
         base_url=settings.slack_api_url,
-        timeout=SLACK_TIMEOUT_S,
+        timeout=timeout_s,
         retry_handlers=[],
     )
 
@@ -106,13 +131,7 @@ def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
     return Retrieval(
         database=database,
         mpc=MPC(api_url=settings.mpc_api_url, timeout_s=settings.mpc_timeout_s),
-        policy=Policy(
-            allowed_channels=settings.allowed_channels,
-            allowed_users=settings.allowed_users,
-            max_labels=settings.max_labels,
-            user_hourly_limit=settings.user_hourly_limit,
-            cooldown_s=settings.cooldown_s,
-        ),
+        policy=policy_of(settings),
         owner=owner,
         rate_per_s=settings.mpc_rate_per_s,
         jitter=random.random,

@@ -21,7 +21,7 @@ FLOORS = [
     {"mistakes", "policy", "exchange"},
     {"phrases"},
     {"labels"},
-    {"mpc", "wording", "config", "logs"},
+    {"mpc", "wording", "config", "logs", "harvest"},
     {"store", "trail", "migrations", "exports"},
     {"admission", "verification", "anchors", "pruning", "importing"},
     {"retrieval"},

@@ -7,6 +7,8 @@ Source: Slack's Block Kit reference (docs.slack.dev/reference/block-kit), a page
 composition object. `MOST_CHARACTERS` is not documented: slackapi/bolt-js#2509 found it.
 """
 
+import json
+
 from bot.sandbox.elements import IMAGES, INLINE, INPUTS, INTERACTIVE, RICH
 from bot.sandbox.rules import (
     Check,
@@ -25,6 +27,7 @@ from bot.sandbox.rules import (
 
 MOST_BLOCKS = 50
 MOST_BLOCKS_IN_VIEW = 100
+MOST_VIEW = 250_000
 MOST_CHARACTERS = 13_200
 """Of all the texts in a message's blocks together; beyond that, msg_blocks_too_long."""
 MOST_TEXT = 40_000
@@ -87,25 +90,41 @@ def check_blocks(blocks: object, *, most: int = MOST_BLOCKS) -> None:
 def check_view(view: object) -> None:
     """Refuse a view (a modal or an App Home) that Slack would refuse.
 
+    Source: Slack's "View objects"; a table is for messages only ("Table block"), and views.open refuses a view of
+    more than 250 kB (view_too_large).
+
     Raises:
-        RefusedError: invalid_arguments.
+        RefusedError: invalid_arguments, view_too_large.
     """
-    if not isinstance(view, dict) or view.get("type") not in {"modal", "home"}:
+    if not isinstance(view, dict) or view.get("type") not in _VIEWS:
         raise RefusedError("invalid_arguments", "view.type is neither modal nor home")
+    if len(json.dumps(view)) > MOST_VIEW:
+        raise RefusedError("view_too_large")
     try:
-        if view["type"] == "modal":
-            check_text(view.get("title"), "view.title", most=24, only="plain_text")
-        for name in ("submit", "close"):
-            if name in view:
-                check_text(view[name], f"view.{name}", most=24, only="plain_text")
-        for name, most in (("callback_id", 255), ("private_metadata", 3000)):
-            if name in view:
-                check_string(view[name], f"view.{name}", most=most, least=0)
-        check_blocks(view.get("blocks"), most=MOST_BLOCKS_IN_VIEW)
-        if view["type"] == "modal" and "submit" not in view and any(one["type"] == "input" for one in view["blocks"]):
-            raise bad("view.submit", "needed where there is an input")
+        _check_view(view)
     except RefusedError as fault:
         raise RefusedError("invalid_arguments", fault.why) from fault
+
+
+def _check_view(view: Object) -> None:
+    check_keys(view, _VIEWS[view["type"]], "view")
+    if view["type"] == "modal":
+        check_text(view.get("title"), "view.title", most=24, only="plain_text")
+    for name in ("submit", "close"):
+        if name in view:
+            check_text(view[name], f"view.{name}", most=24, only="plain_text")
+    for name, most in (("callback_id", 255), ("private_metadata", 3000), ("external_id", 255)):
+        if name in view:
+            check_string(view[name], f"view.{name}", most=most, least=0)
+    for name in ("clear_on_close", "notify_on_close", "submit_disabled"):
+        if not isinstance(view.get(name, False), bool):
+            raise bad(f"view.{name}", "neither true nor false")
+    check_blocks(view.get("blocks"), most=MOST_BLOCKS_IN_VIEW)
+    kinds = {one["type"] for one in view["blocks"]}
+    if "table" in kinds:
+        raise bad("view.blocks", "a table, which is for messages only")
+    if view["type"] == "modal" and "submit" not in view and "input" in kinds:
+        raise bad("view.submit", "needed where there is an input")
 
 
 def characters(part: object) -> int:
@@ -167,6 +186,11 @@ def _table(part: Object, where: str) -> None:
         check_elements(row, _CELLS, f"{where}.rows[{number}]", most=20)
 
 
+_EVERY_VIEW = {"type", "blocks", "callback_id", "private_metadata", "external_id"}
+_VIEWS = {
+    "modal": _EVERY_VIEW | {"title", "submit", "close", "clear_on_close", "notify_on_close", "submit_disabled"},
+    "home": _EVERY_VIEW,
+}
 _CELLS: dict[str, tuple[Check, str]] = {
     "raw_text": (INLINE["text"][0], "text"),
     "rich_text": (_rich_text, "elements block_id"),

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from bot.sandbox.records import Delivery, Object, View
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.surfaces import Surfaces
 
 USER = "U0OBSERVER1"
 OBSERVING = "C0OBSERVING"
@@ -17,7 +17,7 @@ DOMAIN = "sandbox"
 VERIFICATION_TOKEN = "legacyVerificationToken"  # noqa: S105 - Slack still sends it, and nobody may rely on it
 
 
-class Deliveries(Workspace):
+class Deliveries(Surfaces):
     """A workspace, and what its people do."""
 
     @property

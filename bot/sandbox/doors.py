@@ -17,10 +17,13 @@ from urllib.parse import urlsplit
 
 from bot.sandbox.blocks import check_message, check_view
 from bot.sandbox.records import Acknowledgement, Delivery, Object
-from bot.sandbox.rules import RefusedError
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.rules import RefusedError, check_string
+from bot.sandbox.surfaces import Surfaces
 
 Headers = Sequence[tuple[str, str]]
+
+MOST_IN_ERROR = 3_000
+"""Of a text under a field. Slack says nothing of a limit; this is the one of its other texts."""
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -29,12 +32,13 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "v0=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def conclude(workspace: Workspace, delivery: Delivery, answer: Acknowledgement) -> Acknowledgement:
+def conclude(workspace: Surfaces, delivery: Delivery, answer: Acknowledgement) -> Acknowledgement:
     """Show the user what an acknowledgement says, or say why Slack does not."""
     payload = answer.payload
     try:
         if delivery.payload.get("type") == "view_submission":
             _check_view_response(payload, delivery)
+            workspace.answer_view(delivery.payload["view"]["id"], payload)
         elif delivery.kind == "slash_commands" and (payload.get("text") or payload.get("blocks")):
             check_message(payload)
             workspace.answer("ack", delivery, payload)
@@ -139,5 +143,7 @@ def _check_view_response(payload: Object, delivery: Delivery) -> None:
         known = {one.get("block_id") for one in delivery.payload["view"]["blocks"] if one["type"] == "input"}
         if not isinstance(errors, dict) or not errors or not set(errors) <= known:
             raise RefusedError("invalid_arguments", "errors must be by the block IDs of the view's inputs")
+        for block_id, text in errors.items():
+            check_string(text, f"errors.{block_id}", most=MOST_IN_ERROR)
     elif action not in {None, "clear"}:
         raise RefusedError("invalid_arguments", f"unknown response_action {action!r}")

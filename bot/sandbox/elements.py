@@ -106,6 +106,13 @@ def _plain_input(part: Object, where: str) -> None:
     _named_and_hinted(part, where)
     if "initial_value" in part:
         check_string(part["initial_value"], f"{where}.initial_value", most=3000, least=0)
+    for name in ("min_length", "max_length"):
+        if name in part:
+            check_integer(part[name], f"{where}.{name}")
+            if not 0 <= part[name] <= 3000:
+                raise bad(f"{where}.{name}", "not from 0 to 3000")
+    if len(part.get("initial_value", "")) > part.get("max_length", 3000):
+        raise bad(f"{where}.initial_value", "longer than max_length")
 
 
 IMAGES: dict[str, tuple[Check, str]] = {"image": (_image, "image_url alt_text")}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from bot.sandbox.render import shown
+from bot.sandbox.render import shown, shown_view
 
 Object = dict[str, Any]
 
@@ -125,13 +125,26 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A modal that was opened, or an App Home that was published (`trigger_id` is None)."""
+    """A modal that was opened, or an App Home that was published (`trigger_id` is None).
+
+    Attributes:
+        view: what it shows now.
+        errors: under its fields, by their block IDs.
+        is_open: whether a modal has not been closed by the answer to its submission.
+    """
 
     id: str
     user: str
     view: Object
     trigger_id: str | None
     at: float
+    errors: Object = field(default_factory=dict)
+    is_open: bool = True
+
+    @property
+    def shown(self) -> str:
+        """What a person sees of it."""
+        return shown_view(self.view, self.errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,17 @@ def shown(message: Object) -> str:
     return "\n".join(_block(one) for one in blocks)
 
 
+def shown_view(view: Object, errors: Object) -> str:
+    """Return what Slack's client shows of a modal or an App Home, and of the errors under its fields."""
+    lines = [f"== {view['title']['text']} =="] if "title" in view else []
+    for block in view["blocks"]:
+        lines.append(_block(block))
+        if block.get("block_id") in errors:
+            lines.append(f"! {errors[block['block_id']]}")
+    buttons = [f"[{view[name]['text']}]" for name in ("close", "submit") if name in view]
+    return "\n".join([*lines, *([" ".join(buttons)] if buttons else [])])
+
+
 def unescaped(text: str) -> str:
     """Return mrkdwn with its three escapes resolved (Slack's "Formatting text for app surfaces")."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -35,7 +46,13 @@ def _block(block: Object) -> str:
         return "  ".join(_object(one) for one in block["elements"])
     if kind == "table":
         return "\n".join(" | ".join(_cell(cell) for cell in row) for row in block["rows"])
-    return f"{_object(block['label'])} [____]" if kind == "input" else f"[{block['alt_text']}]"
+    return _input(block) if kind == "input" else f"[{block['alt_text']}]"
+
+
+def _input(block: Object) -> str:
+    typed = block["element"].get("initial_value") or "____"
+    hint = [_object(block["hint"])] if "hint" in block else []
+    return "\n".join([f"{_object(block['label'])} [{typed}]", *hint])
 
 
 def _rich(element: Object, bullet: str = "") -> str:

@@ -13,8 +13,8 @@ from bot.sandbox.faults import Exchange
 from bot.sandbox.records import ApiCall, Channel, Object, Post
 from bot.sandbox.rules import RefusedError
 from bot.sandbox.script import Script
+from bot.sandbox.surfaces import Surfaces
 from bot.sandbox.wire import Request, Response, Wire
-from bot.sandbox.workspace import Workspace
 
 _MOST_PAGE = 999
 
@@ -28,7 +28,7 @@ class SlackApi:
         connect: returns the URL of a new Socket Mode connection.
     """
 
-    def __init__(self, *, workspace: Workspace, script: Script, connect: Callable[[Object], str]) -> None:
+    def __init__(self, *, workspace: Surfaces, script: Script, connect: Callable[[Object], str]) -> None:
         self._workspace = workspace
         self._script = script
         self._connect = connect

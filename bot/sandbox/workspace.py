@@ -8,10 +8,9 @@ channel, with short bursts), and "Handling user interaction" (a `response_url` w
 
 import secrets
 import time
-from typing import Any
 
 from bot.sandbox.allowance import Allowance
-from bot.sandbox.blocks import check_message, check_view
+from bot.sandbox.blocks import check_message
 from bot.sandbox.grants import Grants
 from bot.sandbox.records import SCOPES, ApiCall, Channel, Delivery, Ephemeral, Object, Post, View, new_id
 from bot.sandbox.rules import RefusedError
@@ -49,7 +48,7 @@ class Workspace:
         self.calls: list[ApiCall] = []
         self.views: list[View] = []
         self.homes: dict[str, View] = {}
-        self._grants = Grants()
+        self.grants = Grants()
         self._last_ts = 0
 
     def add_channel(
@@ -77,7 +76,7 @@ class Workspace:
 
     def open_dm(self, user: str) -> Channel:
         """Return the conversation between the bot and a user."""
-        if user[:1] not in {"U", "W"} or (self.users is not None and user not in self.users):
+        if not self.knows(user):
             raise RefusedError("user_not_found")
         with self.watch.changing():
             for channel in self.channels.values():
@@ -86,6 +85,10 @@ class Workspace:
             channel = Channel(id=new_id("D"), name="directmessage", is_private=True, members={user}, user=user)
             self.channels[channel.id] = channel
             return channel
+
+    def knows(self, user: object) -> bool:
+        """Say whether there is such a user."""
+        return isinstance(user, str) and user[:1] in {"U", "W"} and (self.users is None or user in self.users)
 
     def channel_of(self, given: object) -> Channel:
         """Return the channel with this ID, or the direct messages with the user with this ID."""
@@ -148,11 +151,11 @@ class Workspace:
             RefusedError: unknown, used_url, expired_url, or what `check_message` says.
         """
         with self.watch.changing():
-            delivery = self._grants.delivery_of(secret)
+            delivery = self.grants.delivery_of(secret)
             if not isinstance(message, dict):
                 raise RefusedError("invalid_payload")
             check_message(message)
-            self._grants.use_url(secret)
+            self.grants.use_url(secret)
             self.answer("response_url", delivery, message)
 
     def answer(self, via: str, delivery: Delivery, message: Object) -> None:
@@ -167,50 +170,22 @@ class Workspace:
     def response_url(self, delivery: Delivery, secret: str) -> None:
         """Let `secret` be the end of a `response_url` of this delivery, from now on."""
         with self.watch.changing():
-            self._grants.add_url(secret, delivery)
+            self.grants.add_url(secret, delivery)
 
     def expire(self, delivery: Delivery) -> None:
         """Let the `response_url` and the `trigger_id` of a delivery be too old."""
         with self.watch.changing():
-            self._grants.expire(delivery)
+            self.grants.expire(delivery)
 
     def trigger(self, user: str) -> str:
         """Return a new `trigger_id`."""
         with self.watch.changing():
-            return self._grants.trigger(user)
-
-    def open_view(self, trigger_id: object, view: object) -> View:
-        """Open a modal.
-
-        Raises:
-            RefusedError: invalid_trigger_id, expired_trigger_id, exchanged_trigger_id, or what `check_view` says.
-        """
-        with self.watch.changing():
-            user = self._grants.user_of(str(trigger_id))
-            check_view(view)
-            self._grants.use_trigger(str(trigger_id))
-            opened = self._view(user, view, str(trigger_id))
-            self.views.append(opened)
-            return opened
-
-    def publish_view(self, user: object, view: object) -> View:
-        """Publish an App Home.
-
-        Raises:
-            RefusedError: what `check_view` says.
-        """
-        check_view(view)
-        with self.watch.changing():
-            self.homes[str(user)] = published = self._view(str(user), view, None)
-            return published
+            return self.grants.trigger(user)
 
     def history(self, channel_id: str) -> list[Post]:
         """Return what was posted in a channel, newest first."""
         with self.watch.reading():
             return [one for one in reversed(self.posts + self.dms) if one.channel == channel_id]
-
-    def _view(self, user: str, view: Any, trigger_id: str | None) -> View:
-        return View(id=new_id("V"), user=user, view=view, trigger_id=trigger_id, at=time.monotonic())
 
     def _message(self, channel: Channel, message: Object, *, via: str) -> Post:
         return Post(

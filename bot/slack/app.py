@@ -1,15 +1,21 @@
 """Bolt's `App`, so set up that an acknowledgement waits for nothing but the listener itself."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.slack.actcode import Actcode
+
+class Surface(Protocol):
+    """A place in Slack where somebody may do something: it names its listeners."""
+
+    def register(self, app: App) -> None:
+        """Let `app` call its listeners."""
 
 
-def build_app(*, token: str, actcode: Actcode) -> App:
-    """Return the app, with its listeners.
+def build_app(*, token: str, surfaces: Iterable[Surface]) -> App:
+    """Return the app, with the listeners of all its surfaces.
 
     `process_before_response` runs a listener on the thread that serves the request: by default Bolt has five threads
     for all of them, and a command that waits for one is answered 404 after 3 s and executed all the same.
@@ -28,5 +34,6 @@ def build_app(*, token: str, actcode: Actcode) -> App:
         ssl_check_enabled=False,
         attaching_function_token_enabled=False,
     )
-    actcode.register(app)
+    for one in surfaces:
+        one.register(app)
     return app

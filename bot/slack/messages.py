@@ -5,19 +5,24 @@ It knows what is said to whom. It refuses to decide anything and to post anythin
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot import wording
 from bot.admission import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
-from bot.slack.richtext import Message, message
+from bot.slack.richtext import Message, button, message
 from bot.store.outbox import Announcement, Ended
 from bot.wording import Strong, Text, Verbatim
 
 LABELS_A_LINE = 25
 MOST_WITHOUT_SUMMARY = 3
 
-USAGE = message(
+OPEN_FORM = "open_form"
+"""The `action_id` of the button that opens the form."""
+FORM_BUTTON = button("Open the form", action_id=OPEN_FORM, spoken="Open a form to ask for action codes")
+
+_USAGE = message(
     [
         (Strong("/actcode LABEL [LABEL …]"), " asks the Minor Planet Center to mail a submission's action code again."),
         ("The code goes by e-mail to whoever submitted it, never to Slack. Each request mails a person: ask once.",),
@@ -32,6 +37,7 @@ USAGE = message(
         (Strong("/actcode help"), " shows this. For a tracklet of that name, quote it: ", Verbatim('/actcode "help"')),
     ]
 )  # fmt: skip
+USAGE = replace(_USAGE, blocks=(*_USAGE.blocks, FORM_BUTTON))
 """What `/actcode` and `/actcode help` answer."""
 
 NO_CHECK = message(
@@ -71,30 +77,35 @@ def faults(parsed: Parsed) -> Message:
 def fault_lines(parsed: Parsed, *, command: str) -> list[Text]:
     """Return the same as lines; `command` is what the good ones can be pasted behind."""
     lines: list[Text] = [(Strong("Nothing was sent: "), "not everything in this command is a label.")]
-    lines += [_fault(one) for one in parsed.faults]
+    lines += [fault_line(one) for one in parsed.faults]
     return [*lines, *_good(parsed, command)]
 
 
 def acknowledgement(admission: Admission) -> Message | None:
     """Return what is said at once; None where the answer itself is near."""
+    lines = acknowledgement_lines(admission)
+    return message(lines) if lines else None
+
+
+def acknowledgement_lines(admission: Admission, *, where: str = "here") -> list[Text]:
+    """Return the same as lines; `where` is where the answer will come."""
     lines: list[Text] = []
     if admission.denial is not None:
         sentence, advice = wording.denial(
             admission.denial.rule, until=admission.denial.until, limit=admission.denial.limit
         )
         lines.append((Strong("Refused. "), *sentence, " ", *advice))
-        lines += [_bullet(one) for one in admission.items]
-        return message(lines)
+        return lines + [bullet(one) for one in admission.items]
     lines += outcome_lines([one.as_denied() for one in admission.items if one.denial is not None])
     stations = [one for one in admission.items if one.stations and one.denial is None]
     lines += [_station(one) for one in stations] if lines else []
     if admission.command_id is not None:
         if admission.wait_s is not None:
             wait = _about(admission.wait_s)
-            lines.append((f"Position {admission.ahead + 1} in the queue, {wait}. The answer will come here.",))
+            lines.append((f"Position {admission.ahead + 1} in the queue, {wait}. The answer will come {where}.",))
         elif lines:
             lines.append(("The other labels are on their way to the MPC.",))
-    return message(lines) if lines else None
+    return lines
 
 
 def announcement(waiting: Announcement) -> Message:
@@ -124,7 +135,7 @@ def outcome_lines(ended: Sequence[Ended]) -> list[Text]:
             lines.append((Strong(f"{explanation.word} ({len(labels)}). "), *explanation.sentence))
         if number + 1 == len(groups) or groups[number + 1][0].advice != explanation.advice:
             lines.append(explanation.advice)
-        lines += [_bullet(one) for one in labels if len(labels) > 1]
+        lines += [bullet(one) for one in labels if len(labels) > 1]
     return lines
 
 
@@ -147,7 +158,8 @@ def _summary(ended: Sequence[Ended]) -> Text:
     return (Strong(f"{len(ended)} labels: {', '.join(words)}."),)
 
 
-def _bullet(one: Ended | Item) -> Text:
+def bullet(one: Ended | Item) -> Text:
+    """Return a label, its kinds and its request as a line of a list."""
     return ("• ", *_label(one), " · request ", Verbatim(one.request_id))
 
 
@@ -171,5 +183,6 @@ def _about(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 
-def _fault(fault: Fault) -> Text:
+def fault_line(fault: Fault) -> Text:
+    """Return what is wrong with one word, and the word where it may be shown."""
     return (Verbatim(fault.text), ": ", fault.reason) if fault.text else (fault.reason,)

@@ -84,7 +84,8 @@ class Replies:
     def _make(self, reply: Reply) -> None:
         said = messages.outcomes(reply.ended)
         tried = [_post(reply.response_url, said)] if reply.response_url else []
-        for way in (self._ephemeral, self._direct):
+        ways = (self._ephemeral, self._direct) if reply.asker.channel_id else (self._direct,)
+        for way in ways:
             if tried and (tried[-1].told or tried[-1].wait_ms is not None):
                 break
             tried.append(way(reply, said))

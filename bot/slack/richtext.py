@@ -78,6 +78,19 @@ def table(title: Text, header: Sequence[str], rows: Sequence[Sequence[Text]]) ->
     return Message(text=escape("\n".join(fallback)), blocks=(titles, {"type": "table", "rows": cells}))
 
 
+def button(text: str, *, action_id: str, spoken: str) -> Block:
+    """Return a block with one button.
+
+    Args:
+        text: what stands on it, at most 75 characters.
+        action_id: what Slack tells the app when it is pressed.
+        spoken: what a screen reader says in the place of `text`, at most 75 characters.
+    """
+    label = {"type": "plain_text", "text": text}
+    one = {"type": "button", "text": label, "action_id": action_id, "accessibility_label": spoken}
+    return {"type": "actions", "elements": [one]}
+
+
 def plain(text: Text) -> str:
     """Return a text as plain characters, not escaped; moments are in UTC."""
     return "".join(_plain(part) for part in text)

@@ -39,5 +39,5 @@ def test_lists_and_quotes_are_marked() -> None:
 def test_every_other_block_is_shown() -> None:
     """One after the other, whatever it is."""
     text = shown({"blocks": [GOOD[0], GOOD[1], GOOD[3], GOOD[4], GOOD[6], GOOD[7], GOOD[10]]})
-    assert text.splitlines() == ["*x*", "[x]", "x", "*x*", "[x]", "─" * 20, "*x*  [x]", "[x]", "x [____]", "x | x"]
+    assert text.splitlines() == ["*x*", "[x]", "x", "*x*", "[x]", "─" * 20, "*x*  [x]", "[x]", "x [____]", "x", "x | x"]
     assert shown({"blocks": [{"type": "actions", "elements": [BUTTON]}]}) == "[x]"

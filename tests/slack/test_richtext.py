@@ -37,7 +37,7 @@ def assert_within_limits(said: Message) -> None:
     """Hold a message to the limits of Slack's, and to the few elements that can do no harm."""
     assert len(said.blocks) <= MOST_BLOCKS
     assert len(said.text) <= MOST_TEXT
-    assert {block["type"] for block in said.blocks} <= {"rich_text", "table"}
+    assert {block["type"] for block in said.blocks} <= {"rich_text", "table", "actions"}
     for block in said.blocks:
         if block["type"] == "table":
             assert len(block["rows"]) <= 100
