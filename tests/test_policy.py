@@ -22,7 +22,9 @@ LISTS = Policy(allowed_channels=frozenset({"C1", "C2"}), allowed_users=frozenset
         (LISTS, "", "U1", Rule.CHANNEL),
         (LISTS, "C1", "", Rule.USER),
         (LISTS, None, None, None),
-        (LISTS, None, "U9", Rule.USER),
+        (LISTS, None, "U9", Rule.CHANNEL),
+        (LISTS, None, "U1", Rule.CHANNEL),
+        (Policy(allowed_users=frozenset({"U1"})), None, "U1", None),
         (LISTS, "C9", None, Rule.CHANNEL),
         (Policy(allowed_channels=frozenset({"C1"})), "C1", "U9", None),
         (Policy(allowed_users=frozenset({"U1"})), "C9", "U1", None),
@@ -31,7 +33,10 @@ LISTS = Policy(allowed_channels=frozenset({"C1", "C2"}), allowed_users=frozenset
 def test_lists_say_who_may_ask_and_where(
     policy: Policy, channel_id: str | None, user_id: str | None, rule: Rule | None
 ) -> None:
-    """An empty list lets everybody in, a list only those on it; the terminal, which has no IDs, is let in."""
+    """An empty list lets everybody in, a list only those on it; the terminal, which has no IDs, is let in.
+
+    A user in no channel, as of a form that was opened from App Home, is in none that is on the list.
+    """
     assert policy.who(channel_id=channel_id, user_id=user_id) == (None if rule is None else Denial(rule=rule))
 
 
