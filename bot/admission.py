@@ -11,7 +11,7 @@ from bot import trail
 from bot.labels import Fault, Label, Parsed
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
-from bot.store import entry, outbox, queue
+from bot.store import entry, homes, outbox, queue
 from bot.store.database import Transaction
 from bot.store.outbox import Ended
 from bot.trail import Asker, Event
@@ -211,7 +211,7 @@ def _record(tx: Transaction, asker: Asker, parsed: Parsed, admission: Admission)
     elif admission.denial is not None and not admission.items:
         detail = f"{admission.denial.rule}: {len(parsed.labels)}"
         events.append(Event(event=Outcome.DENIED, request_id=trail.new_id(), asker=asker, detail=detail))
-    trail.append(tx, events)
+    homes.record(tx, events)
 
 
 def _invalid(asker: Asker, fault: Fault) -> Event:

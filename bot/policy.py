@@ -52,9 +52,13 @@ class Policy:
         # A form that was opened in no channel is in none that is allowed.
         if self.allowed_channels and not terminal and channel_id not in self.allowed_channels:
             return Denial(rule=Rule.CHANNEL)
-        if self.allowed_users and user_id is not None and user_id not in self.allowed_users:
+        if user_id is not None and not self.allows_user(user_id):
             return Denial(rule=Rule.USER)
         return None
+
+    def allows_user(self, user_id: str) -> bool:
+        """Say whether a user may ask at all."""
+        return not self.allowed_users or user_id in self.allowed_users
 
     def size(self, labels: int) -> Denial | None:
         """Refuse a command of more labels than one command may hold."""

@@ -21,7 +21,7 @@ from bot.labels import Parsed
 from bot.mpc import MPC, Answer
 from bot.outcomes import Outcome
 from bot.policy import Policy
-from bot.store import breaker, presence, queue
+from bot.store import breaker, homes, presence, queue
 from bot.store.database import Database, DatabaseUnavailable, Transaction
 from bot.trail import Asker, Event
 
@@ -101,7 +101,7 @@ class Retrieval:
         def work(tx: Transaction) -> queue.Taken | queue.Wait | TurnedAway:
             if (found := breaker.broken(tx)) is not None and not breaker.may_probe(tx, found):
                 gone = breaker.turn_away(tx, found)
-                trail.append(tx, [_event(one, Outcome.UNAVAILABLE, detail=breaker.reason(found)) for one in gone])
+                homes.record(tx, [_event(one, Outcome.UNAVAILABLE, detail=breaker.reason(found)) for one in gone])
                 return TurnedAway(len(gone)) if gone else queue.Wait(None)
             taken = queue.take(tx, owner=self._owner, rate_per_s=self._rate_per_s)
             if isinstance(taken, queue.Taken):
@@ -187,7 +187,7 @@ class Retrieval:
             # The trail says `unknown` by now. What came after all stands in the log alone.
             log.warning("request %s: it was taken over meanwhile; the MPC's answer was %s", taken.request_id, answer)
             return None, None
-        trail.append(tx, [_event(taken, answer.outcome, answer=answer)])
+        homes.record(tx, [_event(taken, answer.outcome, answer=answer)])
         change = breaker.note(
             tx, answer.outcome, http_status=answer.http_status, detail=answer.detail, probe=taken.probe
         )
@@ -208,7 +208,7 @@ class Retrieval:
             detail = "the process ended during the request"
             for taken, owner in lost:
                 queue.end(tx, taken.request_id, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
-                trail.append(tx, [_event(taken, Outcome.UNKNOWN, detail=detail)])
+                homes.record(tx, [_event(taken, Outcome.UNKNOWN, detail=detail)])
             return len(lost)
 
         return self._database.write(work)
@@ -219,7 +219,7 @@ class Retrieval:
         def work(tx: Transaction) -> None:
             detail = "withdrawn before it was sent"
             gone = queue.withdraw(tx, command_id, outcome=Outcome.UNAVAILABLE, detail=detail)
-            trail.append(tx, [_event(one, Outcome.UNAVAILABLE, detail=detail) for one in gone])
+            homes.record(tx, [_event(one, Outcome.UNAVAILABLE, detail=detail) for one in gone])
 
         self._database.write(work)
 

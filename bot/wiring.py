@@ -6,7 +6,7 @@ It knows how the rooms fit together. It refuses to decide anything.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot import trail
@@ -83,22 +83,24 @@ def service(settings: Settings, database: Database) -> Service:
     from bot.slack.actcode import Actcode  # noqa: PLC0415 - the terminal does not load Bolt
     from bot.slack.app import build_app  # noqa: PLC0415
     from bot.slack.form import Form  # noqa: PLC0415
+    from bot.slack.home import AppHome  # noqa: PLC0415
     from bot.slack.shortcuts import MessageShortcut  # noqa: PLC0415
 
     owner = trail.new_id()
     retrieval = _retrieval(settings, database, owner)
-    worker = Worker(database=database, retrieval=retrieval, owner=owner, errands=_errands(settings, database, owner))
-    form = Form(
-        client=slack_client(settings, timeout_s=INTERACTION_TIMEOUT_S),
-        retrieval=retrieval,
-        policy=policy_of(settings),
-        wake=worker.wake,
-    )
-    surfaces = (
-        Actcode(database=database, retrieval=retrieval, wake=worker.wake),
-        form,
-        MessageShortcut(form=form),
-    )
+    quick = slack_client(settings, timeout_s=INTERACTION_TIMEOUT_S)
+    errands = _errands(settings, database, owner)
+    home = AppHome(database=database, client=quick, policy=policy_of(settings), owner=owner)
+
+    def reply() -> float | None:
+        pauses = [pause_s for pause_s in (errands.reply(), home.step()) if pause_s is not None]
+        return min(pauses, default=None)
+
+    worker = Worker(database=database, retrieval=retrieval, owner=owner, errands=replace(errands, reply=reply))
+    home.wake = worker.wake_replier
+    form = Form(client=quick, retrieval=retrieval, policy=policy_of(settings), wake=worker.wake)
+    actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake)
+    surfaces = (actcode, form, MessageShortcut(form=form), home)
     app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces)
     return Service(database=database, worker=worker, app=app)
 

@@ -88,7 +88,7 @@ class Errands:
     """What is to be told to Slack.
 
     Attributes:
-        reply: makes the replies that are due.
+        reply: makes the replies and the App Homes that are due.
         tell: posts to the audit channel what it has not been told.
     """
 
@@ -133,6 +133,10 @@ class Worker:
         """Something was decided: there may be something to send, and to tell; do not wait for the next look."""
         self._sender.wake()
         self._teller.wake()
+
+    def wake_replier(self) -> None:
+        """There is somebody to be told something; do not wait for the next look."""
+        next(self._next_replier).wake()
 
     def wait(self, timeout_s: float) -> None:
         """Return when a request has been dealt with, or after so long."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.store import homes
 from bot.store.database import Transaction
 from bot.store.tables import channels, commands, deliveries, pace, processes, requests
 
@@ -24,7 +25,7 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What there is to do: requests to send or to rescue, replies to make, an audit channel to be told."""
+    """What there is to do: requests to send or to rescue, replies or App Homes to make, an audit channel to be told."""
 
     send: bool
     rescue: bool
@@ -50,6 +51,7 @@ def leave(tx: Transaction, owner: str) -> None:
 def tidy(tx: Transaction) -> None:
     """Drop working state that has served: old answers, dead processes, replies nobody waits for, expired URLs."""
     tx.connection.execute(delete(deliveries).where(deliveries.c.at < tx.now - _DAY_MS))
+    homes.tidy(tx)
     tx.connection.execute(delete(processes).where(processes.c.beat_at < tx.now - _DAY_MS))
     tx.connection.execute(
         update(commands)
@@ -75,12 +77,13 @@ def look(tx: Transaction, *, announce_after_ms: int) -> Work:
         & (commands.c.response_url_until > tx.now)
     )
     due = select(literal(1)).where(reply_is_due(tx.now) | waits)
+    show = select(literal(1)).where(homes.is_due(tx.now))
     behind = select(literal(1)).where(channel_has_news(tx.seq), channel_is_due(tx.now))
     row = tx.connection.execute(
         select(
             sends.exists().label("send"),
             lost.exists().label("rescue"),
-            due.exists().label("reply"),
+            (due.exists() | show.exists()).label("reply"),
             behind.exists().label("tell"),
         )
     ).one()

@@ -136,5 +136,7 @@ homes = Table(
     Column("user_id", Text, primary_key=True),
     Column("opened_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),
-    Column("owner", Text),
+    Column("owner", Text),  # who is showing it, since `begun_at`
+    Column("begun_at", BigInteger),
+    Column("tries", Integer, nullable=False),
 )

@@ -26,4 +26,6 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.BigInteger, nullable=False),
         sa.Column("due_at", sa.BigInteger, index=True),
         sa.Column("owner", sa.Text),
+        sa.Column("begun_at", sa.BigInteger),
+        sa.Column("tries", sa.Integer, nullable=False),
     )
