@@ -19,7 +19,9 @@ from bot.cli.terminal import console, printable
 from bot.config import Settings
 from bot.sandbox import faults
 from bot.sandbox.mpc import SandboxMPC
+from bot.sandbox.records import View
 from bot.sandbox.slack import SandboxSlack
+from bot.slack import views
 from bot.store import outbox
 from bot.store.database import Database
 
@@ -38,6 +40,8 @@ Type what an observer would type; Ctrl-D ends. For example:
   /actcode broken                      the MPC fails in the middle: was it processed?
   /actcode log                         what was asked so far
   /actcode help
+  form A10cnQO 00000DwbEz              the form of the button and of the shortcut, with this typed into it
+  home                                 the bot's App Home
 """
 
 
@@ -84,15 +88,35 @@ def _talk(slack: SandboxSlack, database: Database) -> None:
         command, _, text = line.strip().partition(" ")
         if not command:
             continue
-        if command != "/actcode":
-            print("Type a slash command that begins with /actcode.")
+        if command == "/actcode":
+            slack.deliver_socket(slack.command(text.strip(), user=USER))
+        elif command == "form":
+            _form(slack, text, shown)
+        elif command == "home":
+            _home(slack, shown)
+        else:
+            print("Type a slash command that begins with /actcode, or form LABEL, or home.")
             continue
-        slack.deliver_socket(slack.command(text.strip(), user=USER))
         shown.show()
         while not _settled(database):
             threading.Event().wait(LOOK_S)
             shown.show()
         shown.show()
+
+
+def _form(slack: SandboxSlack, text: str, shown: "_Shown") -> None:
+    """Use the global shortcut, type into the form that it opens, and submit it."""
+    slack.deliver_socket(slack.shortcut(views.FORM, user=USER))
+    slack.deliver_socket(slack.submission(slack.views[-1], {views.FIELD: {views.FIELD: {"value": text}}}))
+    shown.view("form          ", slack.views[-1])
+
+
+def _home(slack: SandboxSlack, shown: "_Shown") -> None:
+    """Open App Home, and wait until it is shown."""
+    since = slack.homes.get(USER)
+    slack.deliver_socket(slack.event({"type": "app_home_opened", "user": USER, "tab": "home"}))
+    slack.wait_for(lambda: slack.homes.get(USER) is not since)
+    shown.view("App Home      ", slack.homes[USER])
 
 
 def _lines() -> Iterator[str]:
@@ -117,7 +141,7 @@ class _Shown:
 
     def __init__(self, slack: SandboxSlack) -> None:
         self._slack = slack
-        self._ephemerals = self._posts = 0
+        self._ephemerals = self._direct = self._posts = 0
         self._console = console()
 
     def show(self) -> None:
@@ -125,9 +149,16 @@ class _Shown:
         for one in self._slack.ephemerals[self._ephemerals :]:
             self._ephemerals += 1
             self._print("only you see  ", one.shown, "bold cyan")
+        for direct in self._slack.dms[self._direct :]:
+            self._direct += 1
+            self._print("direct message", direct.shown, "bold cyan")
         for post in self._slack.posts[self._posts :]:
             self._posts += 1
             self._print("#actcode-audit", post.shown, "bold yellow")
+
+    def view(self, mark: str, view: View) -> None:
+        """Print what a modal or App Home shows."""
+        self._print(mark, view.shown, "bold magenta")
 
     def _print(self, mark: str, text: str, style: str) -> None:
         for line in map(printable, text.splitlines()):

@@ -325,6 +325,19 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "unused.db").exists()
 
 
+def test_the_demo_shows_the_form_and_app_home(tmp_path: Path) -> None:
+    """What is typed into the form is answered in a direct message; App Home has the same outcome."""
+    with world(tmp_path, "sqlite:///unused.db") as here:
+        done = here.run("demo", stdin="form 2015 AC2\nform A10cnQO\nhome\nform\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert any("form " in line and "2015 AC2: This looks like a designation" in line for line in lines)
+    assert any("form " in line and "Your request was taken." in line for line in lines)
+    assert any("direct message" in line and "A10cnQO (trksub): Accepted." in line for line in lines)
+    assert any("App Home" in line and "A10cnQO · ✓ Accepted" in line for line in lines)
+    assert any("There is no label here" in line for line in lines)
+
+
 def test_the_channel_is_held_against_the_trail(here: World) -> None:
     """`verify --slack` reads the audit channel back: it fits, until a post is deleted or the tail is cut off."""
     here.run("retrieve", "A10cnQO")

@@ -1,5 +1,6 @@
 """The bot inside the process of the test: served over real HTTP to a Slack on loopback, with the MPC's stand-in."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from bot.web import Site
 from tests.conftest import opened
 
 ANNA = "U0ANNA"
+ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass
@@ -55,6 +57,8 @@ def office(folder: Path, *, works: bool = True, **more: str) -> Iterator[Office]
     """Give an office; where it does not work, what is admitted stays open."""
     url = f"sqlite:///{folder / 'office.db'}"
     with opened(url) as database, SandboxMPC() as mpc, SandboxSlack() as slack:
+        # What the app was not given by its manifest is refused.
+        slack.scopes = set(json.loads((ROOT / "manifest.json").read_text())["oauth_config"]["scopes"]["bot"])
         settings = config.load(
             {
                 "SLACK_API_URL": slack.api_url,
