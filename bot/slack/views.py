@@ -84,7 +84,8 @@ def form(origin: Origin, *, found: Sequence[Label] | None = None, most: int) -> 
         lines.append(_of_message(len(found), len(filled)))
     element = {"type": "plain_text_input", "action_id": FIELD, "multiline": True, "max_length": MOST_TYPED}
     if filled:
-        element["initial_value"] = "\n".join(filled)
+        # Between commas: only blanks and new lines between two of them could make a designation.
+        element["initial_value"] = ",\n".join(filled)
     field = {
         "type": "input",
         "block_id": FIELD,
@@ -196,7 +197,7 @@ def _fitting(found: Sequence[Label], most: int) -> list[str]:
     length = 0
     for one in found[:most]:
         spelled = paste_again([one])
-        length += len(spelled) + 1
+        length += len(spelled) + 2
         if length > MOST_TYPED:
             break
         filled.append(spelled)

@@ -13,7 +13,7 @@ IMAGE = {"type": "image", "image_url": "https://example.org/x.png", "alt_text": 
 OPTION = {"text": PLAIN, "value": "v"}
 BUTTON = {"type": "button", "text": PLAIN, "action_id": "a", "value": "v", "style": "primary"}
 SELECT = {"type": "static_select", "action_id": "s", "placeholder": PLAIN, "options": [OPTION]}
-INPUT = {
+INPUT: dict[str, Any] = {
     "type": "input",
     "block_id": "labels",
     "label": PLAIN,
@@ -183,6 +183,16 @@ def test_a_good_view_is_taken() -> None:
         MODAL | {"submit": PLAIN | {"text": "x" * 25}},
         MODAL | {"callback_id": "x" * 256},
         MODAL | {"private_metadata": "x" * 3001},
+        MODAL | {"colour": "red"},
+        MODAL | {"submit_disabled": "no"},
+        MODAL | {"external_id": "x" * 256},
+        MODAL | {"blocks": [*MODAL["blocks"], GOOD[10]]},
+        MODAL | {"blocks": [INPUT | {"element": INPUT["element"] | {"max_length": 3001}}]},
+        MODAL | {"blocks": [INPUT | {"element": INPUT["element"] | {"max_length": 2, "initial_value": "xxx"}}]},
+        MODAL | {"blocks": [INPUT | {"label": PLAIN | {"text": "x" * 2001}}]},
+        {"type": "home", "blocks": [GOOD[3]], "title": PLAIN},
+        {"type": "home", "blocks": [GOOD[3]], "submit": PLAIN},
+        {"type": "home", "blocks": [GOOD[10]]},
         {name: value for name, value in MODAL.items() if name != "title"},
         {name: value for name, value in MODAL.items() if name != "submit"},
     ],
@@ -191,3 +201,10 @@ def test_a_malformed_view_is_refused(view: object) -> None:
     """What is too long or missing; an input needs something to submit it with."""
     with pytest.raises(RefusedError, match="invalid_arguments"):
         check_view(view)
+
+
+def test_a_view_of_more_than_250_kb_is_refused() -> None:
+    """Slack has a word of its own for it."""
+    blocks = [{"type": "section", "text": PLAIN | {"text": "x" * 2600}}] * 100
+    with pytest.raises(RefusedError, match="view_too_large"):
+        check_view({"type": "home", "blocks": blocks})

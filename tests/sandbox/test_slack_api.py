@@ -227,6 +227,8 @@ def test_a_trigger_opens_one_view(slack: SandboxSlack, web: WebClient) -> None:
     slack.expire(late)
     assert error_of(web, "views.open", trigger_id=late.trigger_id, view=MODAL) == "expired_trigger_id"
     assert error_of(web, "views.open", trigger_id="1.2.3", view=MODAL) == "invalid_trigger_id"
+    other = {"type": "home", "blocks": [{"type": "divider"}]}
+    assert error_of(web, "views.open", trigger_id=slack.trigger(USER), view=other) == "invalid_arguments"
 
 
 def test_a_home_is_published(slack: SandboxSlack, web: WebClient) -> None:
@@ -235,6 +237,9 @@ def test_a_home_is_published(slack: SandboxSlack, web: WebClient) -> None:
         block = {"type": "section", "text": {"type": "plain_text", "text": text}}
         web.views_publish(user_id=USER, view={"type": "home", "blocks": [block]})
     assert slack.homes[USER].view["blocks"][0]["text"]["text"] == "second"
+    assert slack.homes[USER].shown == "second"
+    assert error_of(web, "views.publish", user_id=USER, view=MODAL) == "invalid_arguments"
+    assert error_of(web, "views.publish", user_id="C1", view=MODAL) == "user_not_found"
 
 
 def test_calls_meet_their_faults_in_turn(slack: SandboxSlack, web: WebClient) -> None:

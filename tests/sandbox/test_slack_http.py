@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -212,7 +213,7 @@ def test_a_delivery_can_come_twice(slack: SandboxSlack, app: App) -> None:
     assert app.requests[0].body == app.requests[1].body
 
 
-MODAL = {
+MODAL: dict[str, Any] = {
     "type": "modal",
     "title": {"type": "plain_text", "text": "x"},
     "submit": {"type": "plain_text", "text": "x"},
@@ -274,6 +275,8 @@ def test_interactions_are_a_form_with_json(slack: SandboxSlack, app: App) -> Non
         ({"response_action": "errors", "errors": {"labels": "no label"}}, None),
         ({"response_action": "errors", "errors": {"other": "no label"}}, "invalid_command_response"),
         ({"response_action": "errors", "errors": {}}, "invalid_command_response"),
+        ({"response_action": "errors", "errors": {"labels": ""}}, "invalid_command_response"),
+        ({"response_action": "errors", "errors": {"labels": "x" * 3001}}, "invalid_command_response"),
         ({"response_action": "clear"}, None),
         ({"response_action": "update", "view": MODAL}, None),
         ({"response_action": "update", "view": {}}, "invalid_command_response"),
@@ -285,6 +288,20 @@ def test_a_form_can_be_answered(slack: SandboxSlack, app: App, answer: object, e
     app.answer = faults.answer(200, answer)
     ack = slack.deliver_http(app.url, slack.submission(view(slack), {}))
     assert (ack.error, ack.payload) == (error, answer)
+
+
+def test_a_form_shows_what_it_was_answered(slack: SandboxSlack, app: App) -> None:
+    """The errors under its fields, then the other view, and then it is closed."""
+    opened = view(slack)
+    for answer, shown, is_open in (
+        ({"response_action": "errors", "errors": {"labels": "no label"}}, "! no label", True),
+        ({"response_action": "update", "view": MODAL | {"title": MODAL["title"] | {"text": "new"}}}, "== new ==", True),
+        ({}, "== new ==", False),
+    ):
+        app.answer = faults.answer(200, answer)
+        slack.deliver_http(app.url, slack.submission(opened, {}))
+        assert shown in slack.views[-1].shown
+        assert slack.views[-1].is_open == is_open
 
 
 def test_events_are_json(slack: SandboxSlack, app: App) -> None:

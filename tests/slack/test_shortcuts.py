@@ -55,8 +55,8 @@ FILLED = f"""\
 The Minor Planet Center (MPC) mails the action code to whoever submitted the observations, never to Slack. Each label \
 mails a person: ask once.
 3 labels were found in the message. Nothing is sent yet: remove what you do not need.
-Labels [{ID}
-A10cnQO 703
+Labels [{ID},
+A10cnQO 703,
 P11JuVG F51]
 """
 
