@@ -29,6 +29,7 @@ _MARK = re.compile(
 _MOST_OF_LINE = 2_000
 _BETWEEN = re.compile(r"[\s,;|<>/]+")
 _AROUND = "\"'`*()[]{}.:!?\u2022\u00b7\u201c\u201d\u2018\u2019"
+_NAME = re.compile(r"(?=.*\d)(?=.*[A-Za-z])|\d{5,}\Z", re.ASCII)
 _JOINING = frozenset({"", "-", "and", "or", "&"})
 _STATION = re.compile(r"[0-9A-Z][0-9][0-9]", re.ASCII)
 
@@ -78,14 +79,15 @@ def _marked(text: str) -> Iterator[tuple[int, Label]]:
 def _names(line: str, *, whole: bool = False) -> list[str]:
     """Return the tracklets that a line begins with, and their stations; of a `whole` line, all its words or none.
 
-    A tracklet has a digit: a word without one may be a word.
+    A tracklet has a digit and a letter, or many digits: other words may be words, and other numbers count something.
     """
     names: list[str] = []
     for raw in _BETWEEN.split(line):
         word = raw.strip(_AROUND)
         if word in _JOINING:
             continue
-        if not (any(map(str.isdigit, word)) and kinds_of(word)):
+        is_station = bool(names) and _STATION.fullmatch(word)
+        if not (is_station or (_NAME.match(word) and kinds_of(word))):
             return [] if whole else names
         # Alone it would be a station's code; behind a tracklet it is one.
         names.append(f'"{word}"' if _STATION.fullmatch(word) and not names else word)

@@ -78,8 +78,11 @@ class Form:
         try:
             self._client.views_open(trigger_id=str(body.get("trigger_id")), view=view)
         except faults.CALL as fault:
-            log.warning("the form was not opened (%s)", faults.describe(fault))
-            self._say_how_else(user_id)
+            what = faults.describe(fault)
+            log.warning("the form was not opened (%s)", what)
+            # With this word, the same delivery has opened it before.
+            if what != "exchanged_trigger_id":
+                self._say_how_else(user_id)
 
     def _say_how_else(self, user_id: str | None) -> None:
         try:

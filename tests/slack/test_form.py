@@ -205,6 +205,14 @@ def test_where_the_form_does_not_open_one_is_told_what_to_type(here: Office, fai
     )
 
 
+def test_a_press_that_is_delivered_twice_opens_one_form(here: Office) -> None:
+    """The second delivery finds its `trigger_id` used up, and nobody is told of a failure that was none."""
+    click = here.slack.click({"action_id": "open_form"}, user=ANNA)
+    assert [here.deliver(click).error for _ in range(2)] == [None, None]
+    assert len(here.slack.views) == 1
+    assert here.slack.dms == []
+
+
 def test_without_a_database_the_form_says_that_nothing_was_sent(idle: Office, tmp_path: Path) -> None:
     """It stays open with what was typed, so that it can be submitted again later."""
     view = idle.press()

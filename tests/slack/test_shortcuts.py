@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_said(here: Office) -> None:
 
 def test_labels_that_are_stations_or_sub_commands_elsewhere_are_quoted(here: Office) -> None:
     """What is filled in is read again as what was found."""
-    assert 'Labels ["703"]' in shortcut(here, {"text": "trksub: 703"})
+    assert 'Labels ["F51"]' in shortcut(here, {"text": "trksub: F51"})
 
 
 PLACES: dict[str, dict[str, Any]] = {
