@@ -205,6 +205,18 @@ def test_where_the_form_does_not_open_one_is_told_what_to_type(here: Office, fai
     )
 
 
+def test_a_slack_that_takes_no_call_is_acknowledged(here: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nobody can be told either, the log says what failed, without the `trigger_id`."""
+    click = here.slack.click({"action_id": "open_form"}, user=ANNA)
+    here.slack.refuse()
+    ack = here.deliver(click)
+    assert (ack.error, ack.payload) == (None, {})
+    said = [one.getMessage() for one in caplog.records]
+    assert "the form was not opened (URLError)" in said
+    assert "somebody could not be told that the form was not opened (URLError)" in said
+    assert str(click.trigger_id) not in caplog.text
+
+
 def test_a_press_that_is_delivered_twice_opens_one_form(here: Office) -> None:
     """The second delivery finds its `trigger_id` used up, and nobody is told of a failure that was none."""
     click = here.slack.click({"action_id": "open_form"}, user=ANNA)

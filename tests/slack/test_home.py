@@ -186,6 +186,18 @@ def test_a_showing_that_fails_is_made_again(here: Office) -> None:
     here.slack.wait_for(lambda: home(here), timeout=20)
 
 
+def test_without_a_database_the_event_is_acknowledged(tmp_path: Path) -> None:
+    """Slack need not send it again; whoever opens App Home once the database answers gets it."""
+    with office(tmp_path, works=False) as made:
+        made.database.close()
+        (tmp_path / "office.db").rename(tmp_path / "away.db")
+        (tmp_path / "office.db").mkdir()
+        ack = made.deliver(made.slack.event({"type": "app_home_opened", "user": ANNA, "tab": "home"}))
+        assert (ack.error, ack.status) == (None, 200)
+        (tmp_path / "office.db").rmdir()
+        (tmp_path / "away.db").rename(tmp_path / "office.db")
+
+
 @pytest.mark.parametrize("event_", [{}, {"tab": "home"}, {"tab": 7, "user": ANNA}])
 def test_a_strange_event_is_acknowledged(here: Office, event_: dict[str, Any]) -> None:
     """Slack would send it again otherwise."""

@@ -80,7 +80,9 @@ def test_a_message_without_labels_opens_an_empty_form(here: Office) -> None:
     assert "Labels [____]" in shown
 
 
-@pytest.mark.parametrize("message", [{}, {"blocks": 7, "files": [7, None, []], "text": None}, {"text": 7}])
+@pytest.mark.parametrize(
+    "message", [{}, {"blocks": 7, "files": [7, None, []], "text": None}, {"text": 7}, {"blocks": rich(7, "x")}]
+)
 def test_a_strange_message_holds_nothing(here: Office, message: dict[str, Any]) -> None:
     """Whatever Slack puts into a message, the form opens."""
     assert "No label was found" in shortcut(here, message)

@@ -96,6 +96,13 @@ def readable(name: str) -> bool:
     return [one.text for one in parsed.labels] == [name] and not parsed.faults
 
 
+def test_the_field_takes_no_more_than_it_holds() -> None:
+    """Long labels fill it before many are in it, and how many are left out is said."""
+    labels = [Label(f"{BLOCK_ID[:-2]}{number:02}", ("submission_block_id",)) for number in range(100)]
+    told = shown(views.form(CHANNEL, found=labels, most=100))
+    assert "100 labels were found in the message; the first 81 stand below, the others did not fit." in told
+
+
 @pytest.mark.parametrize("count", [1, 25, 500])
 def test_what_stands_under_the_field_is_short_enough(count: int) -> None:
     """However much is wrong, and however long that is, it fits, and how much is left out is said."""
