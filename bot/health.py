@@ -22,12 +22,12 @@ from bot.store.outbox import Backlog
 Answer = tuple[HTTPStatus, str, bytes]
 
 
-def answer(path: str, database: Database) -> Answer | None:
-    """Return the answer to a GET of `/healthz` or `/metrics`; None for any other path."""
+def answer(path: str, database: Database, **more: bool) -> Answer | None:
+    """Return the answer to a GET of `/healthz`, which tells `more`, or of `/metrics`; None for any other path."""
     if path == "/healthz":
         well, told = health(database)
         status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-        return status, "application/json", json.dumps(told).encode() + b"\n"
+        return status, "application/json", json.dumps(told | more).encode() + b"\n"
     if path == "/metrics":
         return HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", metrics(database)
     return None

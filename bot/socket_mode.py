@@ -1,30 +1,31 @@
-"""The door for Socket Mode: slack_sdk's built-in client, which needs no address that the world can reach.
+"""The door for Socket Mode, which needs no address that the world can reach.
 
-It knows how the connection starts and stops. It refuses to know what a command means.
+It knows how the line to Slack starts and stops, and how Bolt is asked. It refuses to know what a command means.
 
 Source: Slack's "Using Socket Mode".
 """
 
-import contextlib
+import json
 import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
+from functools import partial
 from types import FrameType
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
+from slack_bolt import App, BoltRequest
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 
-from bot import health, wiring
-from bot.config import ConfigurationError, Settings
+from bot import health, socket_ticket, wiring
+from bot.config import Settings
+from bot.socket_line import Line
+from bot.socket_link import Envelope
 from bot.store.database import Database
 
-RETRY_S = 5.0
+LOOK_S = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def serve(settings: Settings) -> None:
     """Serve Socket Mode until SIGTERM or SIGINT; then take no more, finish what is under way, and return.
 
     Raises:
-        ConfigurationError: Slack does not accept the token.
+        ConfigurationError: Slack does not accept the token, or not any more.
     """
     stopping = threading.Event()
 
@@ -42,71 +43,79 @@ def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with wiring.database_of(settings) as database, _health_server(settings.metrics_port, database):
+    with wiring.database_of(settings) as database:
         service = wiring.service(settings, database)
-        service.worker.start()
-        try:
-            with connected(settings, service, stopping):
-                stopping.wait()
-        finally:
-            service.worker.stop(grace_s=settings.grace_s)
+        line = _line(settings, service, stopping)
+        with _health_server(settings.metrics_port, database, line):
+            service.worker.start()
+            try:
+                with _held(line, stopping):
+                    stopping.wait()
+            finally:
+                service.worker.stop(grace_s=settings.grace_s)
 
 
 @contextmanager
 def connected(settings: Settings, service: wiring.Service, stopping: threading.Event) -> Iterator[None]:
-    """Keep a connection to Slack, over which the commands come.
+    """Keep a connection to Slack, over which the commands come; begins when it stands, or `stopping` is set.
 
     Raises:
-        ConfigurationError: Slack does not accept the token.
+        ConfigurationError: Slack does not accept the token; `stopping` is set then.
     """
-    client = WebClient(base_url=settings.slack_api_url, timeout=wiring.SLACK_TIMEOUT_S)
-    handler = SocketModeHandler(service.app, settings.slack_app_token, web_client=client)
-    try:
-        while not stopping.is_set():
-            try:
-                handler.connect()
-            except SlackApiError as fault:
-                what = str(fault.response.get("error"))
-                if what in {
-                    "invalid_auth",
-                    "not_authed",
-                    "account_inactive",
-                    "token_revoked",
-                    "not_allowed_token_type",
-                }:
-                    raise ConfigurationError(
-                        [f"SLACK_APP_TOKEN: Slack does not accept it ({what}). Make a new app-level token (xapp-…)."]
-                    ) from fault
-                log.warning("Slack did not give a connection (%s); trying again", what)
-            except (OSError, HTTPException) as fault:
-                log.warning("Slack was not reached (%s); trying again", type(fault).__name__)
-            else:
-                log.info("connected to Slack; /actcode is served")
-                break
-            stopping.wait(RETRY_S)
+    with _held(_line(settings, service, stopping), stopping):
         yield
-    finally:
-        _close(handler)
-
-
-def _close(handler: SocketModeHandler) -> None:
-    try:
-        handler.close()
-    except AttributeError:
-        # slack_sdk 3.47 may lose a race of its own in there, before its threads have ended: they would keep the
-        # process alive. The second time there is no connection to race for.
-        with contextlib.suppress(AttributeError):
-            handler.close()
 
 
 @contextmanager
-def _health_server(port: int | None, database: Database) -> Iterator[None]:
+def _held(line: Line, stopping: threading.Event) -> Iterator[None]:
+    line.start()
+    try:
+        while not stopping.is_set() and not line.wait(LOOK_S):
+            pass
+        yield
+    finally:
+        line.close()
+    if line.fault is not None:
+        raise line.fault
+
+
+def _line(settings: Settings, service: wiring.Service, stopping: threading.Event) -> Line:
+    client = WebClient(base_url=settings.slack_api_url, timeout=wiring.SLACK_TIMEOUT_S, retry_handlers=[])
+    return Line(
+        ticket=lambda switched_off: socket_ticket.ask(client, settings.slack_app_token, switched_off=switched_off),
+        answer=partial(acknowledgement, service.app),
+        proxy=client.proxy,  # from the environment, as for every other call
+        given_up=stopping.set,
+    )
+
+
+def acknowledgement(app: App, envelope: Envelope) -> str | None:
+    """Return what Slack is to be sent for a delivery; None where Bolt answers anything but a 200.
+
+    Slack takes everything that is sent for a yes, and shows the person a failure where nothing comes.
+    """
+    payload = envelope.get("payload")
+    if not isinstance(payload, dict):
+        return None
+    response = app.dispatch(BoltRequest(body=payload, mode="socket_mode"))
+    if response.status != 200:
+        return None
+    start = f'{{"envelope_id": {json.dumps(envelope["envelope_id"])}'
+    if not response.body:
+        return start + "}"
+    is_json = (response.first_headers().get("content-type") or "").startswith("application/json")
+    return f'{start}, "payload": {response.body if is_json else json.dumps({"text": response.body})}}}'
+
+
+@contextmanager
+def _health_server(port: int | None, database: Database, line: Line) -> Iterator[None]:
     if port is None:
         yield
         return
 
     def site(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        found = health.answer(environ["PATH_INFO"], database) if environ["REQUEST_METHOD"] in {"GET", "HEAD"} else None
+        asked, path = environ["REQUEST_METHOD"] in {"GET", "HEAD"}, environ["PATH_INFO"]
+        found = health.answer(path, database, socket_mode=line.standing) if asked else None
         if found is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"There is nothing here.\n"]

@@ -28,6 +28,8 @@ FLOORS = [
     {"worker", "health"},
     {"slack"},
     {"wiring"},
+    {"socket_link", "socket_ticket", "socket_trouble"},
+    {"socket_line"},
     {"web", "socket_mode"},
     {"server"},
     {"cli"},
@@ -37,14 +39,14 @@ FLOORS = [
 
 OUTSIDE = {
     "slack_bolt": {"slack", "web", "socket_mode", "wiring"},
-    "slack_sdk": {"slack", "web", "socket_mode", "wiring", "cli", "sandbox"},
+    "slack_sdk": {"slack", "web", "socket_mode", "socket_ticket", "wiring", "cli", "sandbox"},
     "requests": {"mpc", "exchange"},
     "urllib3": {"mpc", "exchange"},
     "sqlalchemy": {"store", "trail", "verification", "anchors", "pruning", "importing", "migrations"},
     "alembic": {"migrations"},
     "gunicorn": {"server"},
     "rich": {"cli"},
-    "websockets": {"sandbox"},
+    "websockets": {"sandbox", "socket_link"},
     "prometheus_client": {"health"},
     "dotenv": {"config"},
 }
