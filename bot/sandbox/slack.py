@@ -16,7 +16,8 @@ from bot.sandbox.loopback import HOST, LoopbackServer
 from bot.sandbox.records import Acknowledgement, Delivery
 from bot.sandbox.script import Script
 from bot.sandbox.slack_api import SlackApi
-from bot.sandbox.slack_socket import SocketConnection, SocketMode
+from bot.sandbox.slack_connection import SocketConnection
+from bot.sandbox.slack_socket import SocketMode
 from bot.sandbox.watch import Watch
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class SandboxSlack(Deliveries):
         post_rate_per_s: messages a second that a channel takes; None: any number.
         post_burst: messages that it takes at once after a pause.
         ack_s: how long it waits for an acknowledgement.
+        ping_s: from one of its pings over a Socket Mode connection to the next.
         watch: the lock to share with another sandbox.
 
     Attributes:
@@ -55,12 +57,13 @@ class SandboxSlack(Deliveries):
         post_rate_per_s: float | None = 1.0,
         post_burst: int = 3,
         ack_s: float = ACK_S,
+        ping_s: float = 10.0,
         watch: Watch | None = None,
     ) -> None:
         super().__init__(watch=watch or Watch(), post_rate_per_s=post_rate_per_s, post_burst=post_burst)
         self._ack_s = ack_s
         self._script = Script()
-        self._socket = SocketMode(watch=self.watch, app_id=self.app_id, limit_s=ack_s)
+        self._socket = SocketMode(watch=self.watch, app_id=self.app_id, limit_s=ack_s, ping_s=ping_s)
         api = SlackApi(workspace=self, script=self._script, connect=lambda _: self._socket.url())
         self._server = LoopbackServer(handle=api.handle, name="sandbox Slack")
         self._open = ExitStack()
@@ -96,6 +99,15 @@ class SandboxSlack(Deliveries):
         """The open Socket Mode connections, oldest first."""
         with self.watch.reading():
             return list(self._socket.connections)
+
+    @property
+    def greets(self) -> bool:
+        """Whether a new Socket Mode connection is told hello."""
+        return self._socket.greets
+
+    @greets.setter
+    def greets(self, does: bool) -> None:
+        self._socket.greets = does
 
     @property
     def opened(self) -> int:

@@ -1,14 +1,12 @@
 """Socket Mode: the WebSockets over which the sandbox's Slack delivers.
 
-Source: Slack's "Using Socket Mode" (hello, envelopes, acknowledgements with a payload, disconnect with its reasons,
-up to ten connections any of which may get a delivery). That a connection can go deaf is python-slack-sdk#1701.
+Source: Slack's "Using Socket Mode" (hello, envelopes, acknowledgements with a payload, up to ten connections any of
+which may get a delivery). What can befall one of them is in `bot.sandbox.slack_connection`.
 """
 
-import contextlib
 import json
 import logging
 import secrets
-import socket
 import threading
 import time
 import uuid
@@ -22,8 +20,8 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from bot.sandbox.loopback import HOST
 from bot.sandbox.records import Acknowledgement, Delivery, Object
+from bot.sandbox.slack_connection import Silenceable, SocketConnection
 from bot.sandbox.watch import Watch
-from bot.sandbox.wire import RESET
 
 MOST_CONNECTIONS = 10
 CLOSE_TIMEOUT_S = 1.0
@@ -33,74 +31,6 @@ _log = logging.getLogger(__name__)
 _log.setLevel(logging.CRITICAL)
 
 
-class _Silenceable(ServerConnection):
-    """A connection that can be made not to answer, not even pings."""
-
-    mute = False
-
-    def send_data(self) -> None:
-        """Send what is to be sent, or lose it."""
-        if self.mute:
-            self.protocol.data_to_send()
-        else:
-            super().send_data()
-
-
-class SocketConnection:
-    """One open connection.
-
-    Attributes:
-        deaf: it stays open, but nothing is delivered over it, and acknowledgements over it are not heard.
-        leaving: Slack is about to close it, and delivers nothing over it any more.
-        delivered: how many deliveries went over it.
-        at: when it was opened, `time.monotonic()`.
-    """
-
-    def __init__(self, connection: _Silenceable) -> None:
-        self._connection = connection
-        self.deaf = False
-        self.leaving = False
-        self.delivered = 0
-        self.at = time.monotonic()
-
-    def deafen(self, *, pings_too: bool = False) -> None:
-        """Let nothing through any more, though it stays open; with `pings_too` not even answers to pings."""
-        self.deaf = True
-        self._connection.mute = pings_too
-
-    def cut(self, *, silently: bool = False) -> None:
-        """End the connection without a closing handshake: with a RST, or with a mere end of the stream.
-
-        After the latter, slack_sdk's built-in client (3.47) goes on for five of its `ping_interval`s before it
-        connects again.
-        """
-        self._connection.mute = True
-        with contextlib.suppress(OSError):
-            if silently:
-                self._connection.socket.shutdown(socket.SHUT_WR)
-            else:
-                self._connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        if not silently:
-            self._connection.close_socket()
-
-    def refresh(self, reason: str = "refresh_requested") -> None:
-        """Say that the connection is about to be closed ("warning", "refresh_requested" or "link_disabled")."""
-        self.leaving = reason != "warning"
-        self.send({"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}})
-
-    def close(self) -> None:
-        """Close it, as Slack does some time after a `refresh`."""
-        self._connection.close()
-
-    def send(self, message: Object) -> bool:
-        """Send a message; returns whether the connection was open."""
-        try:
-            self._connection.send(json.dumps(message))
-        except ConnectionClosed:
-            return False
-        return True
-
-
 class SocketMode:
     """Slack's end of the WebSockets.
 
@@ -108,20 +38,24 @@ class SocketMode:
         watch: the lock of what happens here.
         app_id: told in the hello.
         limit_s: how long Slack waits for an acknowledgement.
+        ping_s: from one of Slack's pings to the next.
 
     Attributes:
+        greets: whether a new connection is told hello.
         connections: the open ones, oldest first.
         opened: how many there have been.
         late: the envelope IDs that were acknowledged too late, twice, or without having been sent.
     """
 
-    def __init__(self, *, watch: Watch, app_id: str, limit_s: float) -> None:
+    def __init__(self, *, watch: Watch, app_id: str, limit_s: float, ping_s: float) -> None:
+        self.greets = True
         self.connections: list[SocketConnection] = []
         self.opened = 0
         self.late: list[str] = []
         self._watch = watch
         self._app_id = app_id
         self._limit_s = limit_s
+        self._ping_s = ping_s
         self._tickets: set[str] = set()
         self._coming: set[ServerConnection] = set()
         self._waiting: dict[str, tuple[float, Object] | None] = {}
@@ -139,8 +73,9 @@ class SocketMode:
             process_request=self._admit,
             compression=None,
             close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=self._ping_s,
             logger=_log,
-            create_connection=_Silenceable,
+            create_connection=Silenceable,
         )
         self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox Slack: sockets", daemon=True)
         self._thread.start()
@@ -214,7 +149,7 @@ class SocketMode:
         return connection.respond(401, "this ticket is unknown, or used\n")
 
     def _converse(self, connection: ServerConnection) -> None:
-        if not isinstance(connection, _Silenceable):
+        if not isinstance(connection, Silenceable):
             raise TypeError(type(connection))
         ours = SocketConnection(connection)
         with self._watch.changing():
@@ -227,7 +162,8 @@ class SocketMode:
             ours.refresh("too_many_websockets")
             return
         try:
-            ours.send(self._hello())
+            if self.greets:
+                ours.send(self._hello())
             for message in connection:
                 self._hear(ours, message)
         except ConnectionClosed:
