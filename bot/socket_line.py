@@ -20,8 +20,6 @@ from bot.socket_ticket import NotNow, no_socket_mode
 from bot.socket_trouble import Pauses, Trouble
 
 THREADS = 16
-ACK_S = 3.0
-"""How long Slack waits for an acknowledgement."""
 LINGER_S = 10.0
 """How long a connection is read which Slack has said that it will close."""
 SWITCHED_OFF = "link_disabled"
@@ -35,7 +33,7 @@ class Line:
     """The connection to Slack.
 
     Args:
-        ticket: returns the URL of a new connection, or raises as `bot.socket_ticket.ask` does; it is told whether Slack
+        ticket: returns the URL of a new connection, or raises as `Tickets.ask` does; it is told whether Slack
             has closed the last one because Socket Mode is off.
         answer: returns the acknowledgement of a delivery, JSON; None where there is to be none.
         proxy: the URL of an HTTP proxy, or None.
@@ -99,7 +97,7 @@ class Line:
         for link in links:
             link.leave()
         for link in links:
-            link.join(ACK_S + CLOSE_S)
+            link.join(self._patience.ack_s + CLOSE_S)
             link.cut()
         self._threads.shutdown()
 
@@ -130,7 +128,7 @@ class Line:
         with self._changed:
             self._others = [one for one in self._others if not one.ended]
         for one in self._others:
-            if one.overdue(ACK_S + CLOSE_S):
+            if one.overdue(self._patience.ack_s + CLOSE_S):
                 one.cut()
 
     def _part(self, link: Link) -> None:
@@ -230,9 +228,9 @@ class Line:
 
     def _serve(self, link: Link, envelope: Envelope, came_at: float) -> None:
         try:
-            if time.monotonic() - came_at > ACK_S:
+            if time.monotonic() - came_at > self._patience.ack_s:
                 # Slack has told the person that it failed: they will ask again.
-                log.warning("a delivery had to wait for more than %g s, and was not taken", ACK_S)
+                log.warning("a delivery had to wait for more than %g s, and was not taken", self._patience.ack_s)
                 return
             said = self._answer(envelope)
             if said is not None and not any(one.send(said) for one in (link, self._link, *self._others) if one):

@@ -47,12 +47,14 @@ class Patience:
         ping_s: from one ping of ours to the next.
         pong_s: for the answer to one.
         quiet_s: at least, for Slack's next ping; and three times as long as the longest pause that it has made.
+        ack_s: for an acknowledgement; so long Slack waits.
     """
 
     hello_s: float = 5.0
     ping_s: float = 3.0
     pong_s: float = 6.0
     quiet_s: float = 10.0
+    ack_s: float = 3.0
 
 
 class _Attentive(ClientConnection):

@@ -17,12 +17,12 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from slack_bolt import App, BoltRequest
-from slack_sdk import WebClient
 
-from bot import health, socket_ticket, wiring
+from bot import health, wiring
 from bot.config import Settings
 from bot.socket_line import Line
 from bot.socket_link import Envelope
+from bot.socket_ticket import Tickets
 from bot.store.database import Database
 
 LOOK_S = 0.1
@@ -80,11 +80,13 @@ def _held(line: Line, stopping: threading.Event) -> Iterator[None]:
 
 
 def _line(settings: Settings, service: wiring.Service, stopping: threading.Event) -> Line:
-    client = WebClient(base_url=settings.slack_api_url, timeout=wiring.SLACK_TIMEOUT_S, retry_handlers=[])
+    tickets = Tickets(
+        api_url=settings.slack_api_url, app_token=settings.slack_app_token, timeout_s=wiring.SLACK_TIMEOUT_S
+    )
     return Line(
-        ticket=lambda switched_off: socket_ticket.ask(client, settings.slack_app_token, switched_off=switched_off),
+        ticket=lambda switched_off: tickets.ask(switched_off=switched_off),
         answer=partial(acknowledgement, service.app),
-        proxy=client.proxy,  # from the environment, as for every other call
+        proxy=tickets.proxy,
         given_up=stopping.set,
     )
 

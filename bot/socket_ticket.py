@@ -3,6 +3,7 @@
 Source: Slack's pages on `apps.connections.open` and on rate limits.
 """
 
+import logging
 from http.client import HTTPException
 
 from slack_sdk import WebClient
@@ -37,32 +38,53 @@ class NotNow(Exception):  # noqa: N818 - it names a state, not a mistake
         self.pause_s = pause_s
 
 
-def ask(client: WebClient, app_token: str | None, *, switched_off: bool) -> str:
-    """Return the URL of a new connection.
+class Tickets:
+    """Where connections are asked for.
 
     Args:
-        client: of the Web API.
+        api_url: of Slack's Web API.
         app_token: `xapp-…`.
-        switched_off: whether Slack has closed the last connection with the reason that Socket Mode is off.
+        timeout_s: of one call.
 
-    Raises:
-        NotNow: it may work later.
-        ConfigurationError: it will not until somebody changes a setting.
+    Attributes:
+        proxy: the URL of the HTTP proxy that the environment names, for the connections, too; or None.
     """
-    try:
-        return str(client.apps_connections_open(app_token=app_token or "")["url"])
-    except SlackApiError as fault:
-        what = str(fault.response.get("error"))
-        if what in FOR_GOOD:
-            raise ConfigurationError(
-                [f"SLACK_APP_TOKEN: Slack does not accept it ({what}). {FOR_GOOD[what]}"]
-            ) from fault
-        if switched_off and what not in FOR_NOW:
-            raise no_socket_mode(what) from fault
-        after = str(fault.response.headers.get("Retry-After", "")) if hasattr(fault.response, "headers") else ""
-        raise NotNow(f"Slack did not give a connection ({what})", float(after) if after.isdecimal() else 0.0) from fault
-    except (OSError, HTTPException, SlackClientError, ValueError, KeyError) as fault:
-        raise NotNow(f"Slack was not reached ({type(fault).__name__})") from fault
+
+    def __init__(self, *, api_url: str, app_token: str | None, timeout_s: int) -> None:
+        # The client says each failure once more, by itself, and each time.
+        silent = logging.getLogger("slack_sdk.tickets")
+        silent.setLevel(logging.CRITICAL + 1)
+        self._client = WebClient(base_url=api_url, timeout=timeout_s, retry_handlers=[], logger=silent)
+        self._app_token = app_token or ""
+        self.proxy: str | None = self._client.proxy
+
+    def ask(self, *, switched_off: bool) -> str:
+        """Return the URL of a new connection.
+
+        Args:
+            switched_off: whether Slack has closed the last one because Socket Mode is off.
+
+        Raises:
+            NotNow: it may work later.
+            ConfigurationError: it will not until somebody changes a setting.
+        """
+        try:
+            return str(self._client.apps_connections_open(app_token=self._app_token)["url"])
+        except SlackApiError as fault:
+            raise _refusal(fault, switched_off=switched_off) from fault
+        except (OSError, HTTPException, SlackClientError, ValueError, KeyError) as fault:
+            raise NotNow(f"Slack was not reached ({type(fault).__name__})") from fault
+
+
+def _refusal(fault: SlackApiError, *, switched_off: bool) -> Exception:
+    what = str(fault.response.get("error"))
+    if what in FOR_GOOD:
+        return ConfigurationError([f"SLACK_APP_TOKEN: Slack does not accept it ({what}). {FOR_GOOD[what]}"])
+    if switched_off and what not in FOR_NOW:
+        return no_socket_mode(what)
+    headers = getattr(fault.response, "headers", {})
+    after = str(headers.get("Retry-After", ""))
+    return NotNow(f"Slack did not give a connection ({what})", float(after) if after.isdecimal() else 0.0)
 
 
 def no_socket_mode(what: str) -> ConfigurationError:

@@ -39,7 +39,7 @@ FLOORS = [
 
 OUTSIDE = {
     "slack_bolt": {"slack", "web", "socket_mode", "wiring"},
-    "slack_sdk": {"slack", "web", "socket_mode", "socket_ticket", "wiring", "cli", "sandbox"},
+    "slack_sdk": {"slack", "web", "socket_ticket", "wiring", "cli", "sandbox"},
     "requests": {"mpc", "exchange"},
     "urllib3": {"mpc", "exchange"},
     "sqlalchemy": {"store", "trail", "verification", "anchors", "pruning", "importing", "migrations"},

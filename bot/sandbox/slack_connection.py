@@ -23,10 +23,12 @@ class Silenceable(ServerConnection):
 
     mute = False
     pinging = True
+    pings = 0
 
     def ping(self, data: DataLike | None = None, *, ack_on_close: bool = False) -> threading.Event:
         """Ping, or do as if the answer were there already."""
         if self.pinging:
+            self.pings += 1
             return super().ping(data, ack_on_close=ack_on_close)
         answered = threading.Event()
         answered.set()
@@ -56,6 +58,11 @@ class SocketConnection:
         self.leaving = False
         self.delivered = 0
         self.at = time.monotonic()
+
+    @property
+    def pings(self) -> int:
+        """How many pings Slack has sent."""
+        return self._connection.pings
 
     def deafen(self, *, pings_too: bool = False, pinging: bool = True) -> None:
         """Let nothing through any more, though it stays open.
