@@ -148,6 +148,15 @@ class Bot:
         os.killpg(self._process.pid, 9)
         self._end(None)
 
+    def terminate(self) -> None:
+        """Send SIGTERM, and do not wait."""
+        assert self._process is not None
+        self._process.terminate()
+
+    def end(self) -> int:
+        """Wait until it ends by itself; returns the exit code."""
+        return self._end(None)
+
     def command(self, text: str, **more: Any) -> Any:
         """Type `/actcode text`; returns what Slack was acknowledged."""
         delivery = self._world.slack.command(text, **{"channel": OBSERVERS, **more})

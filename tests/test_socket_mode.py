@@ -1,0 +1,124 @@
+"""`serve --socket` as a process: how it stays connected, and how it ends."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bot.mistakes import MOST_SHOWN
+from bot.sandbox import faults
+from bot.sandbox.slack import SandboxSlack
+from bot.store.database import Database
+from tests.conftest import events_of, opened
+from tests.processes import OBSERVERS, Bot, World, until, world
+
+
+@pytest.fixture
+def here(tmp_path: Path, database_url: str) -> Iterator[World]:
+    """Give a world whose database has its tables."""
+    with opened(database_url), world(tmp_path, database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def trail_of(database_url: str, here: World) -> Iterator[Database]:
+    """Give the database of that world, to look into."""
+    assert here.settings["DATABASE_URL"] == database_url
+    with opened(database_url) as database:
+        yield database
+
+
+def test_it_stays_connected_and_stops_when_it_is_told(here: World) -> None:
+    """A refresh, a reset and a Slack that is away for a while; the health page knows; SIGTERM ends it with 0."""
+    slack = here.slack
+    with Bot(here, "--socket") as bot:
+        slack.connections[0].refresh()
+        slack.wait_for(lambda: slack.opened == 2)
+        ack = bot.command("help")
+        assert ack.error is None
+        assert ack.elapsed_s < 1
+        assert bot.get("/healthz").json()["socket_mode"] is True
+
+        slack.refuse()
+        for one in slack.connections:
+            one.cut()
+        until(lambda: bot.get("/healthz").json()["socket_mode"] is False)
+        assert bot.get("/healthz").status_code == 200
+        until(lambda: "Slack was not reached" in bot.log)
+        slack.accept()
+        slack.wait_for(lambda: slack.connections)
+        until(lambda: bot.get("/healthz").json()["socket_mode"] is True)
+        assert bot.command("help").error is None
+        assert bot.stop() == 0
+    assert slack.deliver_socket(slack.command("help")).error == "dispatch_failed"
+    assert "Traceback" not in bot.log
+    assert bot.log.count("Slack was not reached") == 1
+    assert slack.app_token not in bot.log
+    assert "ticket=" not in bot.log
+
+
+@pytest.mark.parametrize("when", ["at the start", "while it runs"])
+def test_a_token_that_is_not_accepted_ends_it(here: World, trail_of: Database, when: str) -> None:
+    """With exit code 2 and a sentence that names the setting, after what is under way has finished."""
+    here.mpc.fail("A10cnQO", faults.delay(1.0))
+    if when == "at the start":
+        here.slack.always("apps.connections.open", faults.api_error("invalid_auth"))
+        ended = here.run("serve", "--socket", SLACK_APP_TOKEN=here.slack.app_token)
+        assert ended.returncode == 2
+        log = ended.stderr
+    else:
+        bot = Bot(here, "--socket")
+        bot.start()
+        assert bot.command("A10cnQO").error is None
+        here.mpc.wait_for(here.mpc.posts)
+        here.slack.always("apps.connections.open", faults.api_error("token_revoked"))
+        here.slack.connections[0].cut()
+        assert bot.end() == 2
+        log = bot.log
+        assert [one["event"] for one in events_of(trail_of)] == ["requested", "sending", "accepted"]
+        assert len([one for one in here.slack.ephemerals if one.via == "response_url"]) == 1
+    assert "Traceback" not in log
+    last = log.splitlines()[-1]
+    assert last.startswith("SLACK_APP_TOKEN: Slack does not accept it (")
+    assert "Make a new app-level token" in last
+
+
+def test_acknowledgements_that_are_under_way_are_sent_before_it_stops(here: World, trail_of: Database) -> None:
+    """SIGTERM comes while commands are being recorded: Slack is told yes, and nothing of it is lost."""
+    labels = {f"label{number}" for number in range(30)}
+    with Bot(here, "--socket", more={"MPC_RATE_PER_S": "1"}) as bot, ThreadPoolExecutor(30) as pool:
+        coming = [pool.submit(bot.command, label, user=f"U{label}") for label in labels]
+        here.slack.wait_for(lambda: here.slack.connections[0].delivered == 30)
+        bot.terminate()
+        assert {one.result().error for one in coming} == {None}
+        assert bot.end() == 0
+    assert {one["label"] for one in events_of(trail_of, events=("requested",))} == labels
+
+
+def test_the_largest_acknowledgements_arrive(here: World) -> None:
+    """The longest list of faults that one command can have, and the longest log."""
+    with Bot(here, "--socket", more={"MAX_LABELS": "60", "MPC_RATE_PER_S": "100"}) as bot:
+        wrong = " ".join(f"{number:03}{'☄' * MOST_SHOWN}" for number in range(60))
+        faulty = bot.command(wrong)
+        assert faulty.error is None
+        bot.command(" ".join(f"label{number:03}" for number in range(50)))
+        until(lambda: bot.get("/healthz").json()["open_requests"] == 0)
+        log = bot.command("log 50")
+        assert log.error is None
+        assert "label049" in log.shown
+        for one in (faulty, log):
+            assert len(json.dumps(one.payload)) < 256 * 1024
+
+
+def test_what_is_no_command_is_not_acknowledged(tmp_path: Path, database_url: str) -> None:
+    """Slack would take any answer for a yes, and shows the person a failure where none comes."""
+    with opened(database_url), world(tmp_path, database_url) as here, SandboxSlack(ack_s=0.5) as slack:
+        more = {"SLACK_API_URL": slack.api_url, "SLACK_APP_TOKEN": slack.app_token}
+        with Bot(here, "--socket", more=more) as bot:
+            delivery = slack.command("help", channel=OBSERVERS)
+            delivery.payload["command"] = "/another"
+            assert slack.deliver_socket(delivery).error == "operation_timeout"
+            assert slack.deliver_socket(slack.command("help")).error is None
+            assert bot.stop() == 0
