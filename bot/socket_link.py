@@ -34,6 +34,8 @@ OPEN_S = 5.0
 CLOSE_S = 1.0
 LOOK_S = 0.2
 """How soon a connection that is to go notices it."""
+LAST_CALL_S = 1.0
+PAUSE_S = 0.005
 
 log = logging.getLogger(__name__)
 
@@ -198,16 +200,21 @@ class Link:
             raise TypeError(type(connection))
         self._connection = connection
         self.began_at = self.heard_at = self._ping_at = connection.pinged_at = time.monotonic()
-        while not self._is_to_go():
-            self._hear(connection)
+        while self._going_at is None or time.monotonic() < self._going_at:
+            self._hear(connection, min(LOOK_S, self._patience.ping_s))
             self._look(connection)
+        # Slack goes on delivering until the connection is closed: what comes is served while a command is under way,
+        # but not for ever, and no acknowledgement is cut off.
+        start = time.monotonic()
+        while self.under_way and time.monotonic() < start + self._patience.ack_s:
+            if time.monotonic() < start + LAST_CALL_S:
+                self._hear(connection, PAUSE_S)
+            else:
+                time.sleep(PAUSE_S)
 
-    def _is_to_go(self) -> bool:
-        return self._going_at is not None and time.monotonic() >= self._going_at and not self.under_way
-
-    def _hear(self, connection: _Attentive) -> None:
+    def _hear(self, connection: _Attentive, timeout_s: float) -> None:
         try:
-            message = json.loads(connection.recv(timeout=min(LOOK_S, self._patience.ping_s)))
+            message = json.loads(connection.recv(timeout=timeout_s))
         except (TimeoutError, ValueError):
             return
         match message:

@@ -25,6 +25,8 @@ FOR_GOOD = {
 FOR_NOW = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 """Errors that say nothing about the app or its token."""
 
+MOST_PAUSE_S = 60.0
+
 
 class NotNow(Exception):  # noqa: N818 - it names a state, not a mistake
     """Slack gave no URL, and may give one later.
@@ -84,7 +86,8 @@ def _refusal(fault: SlackApiError, *, switched_off: bool) -> Exception:
         return no_socket_mode(what)
     headers = getattr(fault.response, "headers", {})
     after = str(headers.get("Retry-After", ""))
-    return NotNow(f"Slack did not give a connection ({what})", float(after) if after.isdecimal() else 0.0)
+    pause_s = min(float(after), MOST_PAUSE_S) if after.isdecimal() else 0.0
+    return NotNow(f"Slack did not give a connection ({what})", pause_s)
 
 
 def no_socket_mode(what: str) -> ConfigurationError:

@@ -333,6 +333,26 @@ def test_closing_sends_the_acknowledgement_that_is_under_way(slack: SandboxSlack
         assert slack.deliver_socket(slack.command("A10cnQO")).error == "dispatch_failed"
 
 
+def test_closing_does_not_wait_for_a_pause_between_commands(slack: SandboxSlack, desk: Desk) -> None:
+    """While they keep coming, too, it ends, and what was taken is acknowledged."""
+    ended = threading.Event()
+    acks: list[str | None] = []
+
+    def ask() -> None:
+        while not ended.is_set():
+            acks.append(slack.deliver_socket(slack.command("A10cnQO")).error)
+
+    with line_to(slack, desk) as line, ThreadPoolExecutor() as pool:
+        for _ in range(4):
+            pool.submit(ask)
+        until(lambda: len(acks) > 20)
+        start = time.monotonic()
+        line.close()
+        assert time.monotonic() - start < 3
+        ended.set()
+    assert acks.count(None) == len(desk.seen)
+
+
 def test_a_delivery_that_waited_too_long_is_not_taken(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """Its person has been told that it failed, and will ask again; nobody is to be mailed twice for that."""
     desk.open.clear()
