@@ -125,6 +125,7 @@ class SocketMode:
             return Acknowledgement(error="dispatch_failed", elapsed_s=0.0, why="no connection is open")
         with self._watch.changing():
             chosen.delivered += 1
+        with self._watch.changing():
             heard = self._watch.seen(lambda: self._waiting[envelope_id], self._limit_s)
             del self._waiting[envelope_id]
             if heard is None:

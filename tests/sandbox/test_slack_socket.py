@@ -18,7 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 from bot.sandbox import faults
 from bot.sandbox.records import Acknowledgement, Delivery
 from bot.sandbox.slack import USER, SandboxSlack
+from bot.sandbox.slack_connection import SocketConnection
 from bot.sandbox.slack_socket import MOST_CONNECTIONS
+from tests.processes import until
 
 QUICK_S = 0.2
 PING_S = 1.0
@@ -207,6 +209,41 @@ def test_pings_are_answered(slack: SandboxSlack) -> None:
         assert connection.ping().wait(5)
         slack.connections[0].deafen(pings_too=True)
         assert not connection.ping().wait(QUICK_S)
+
+
+def test_slack_pings_by_itself_until_it_is_told_not_to() -> None:
+    """As often as it was made to; a connection without its pings looks open all the same."""
+    with SandboxSlack(ping_s=0.05) as slack, dial(slack) as connection:
+        (one,) = slack.connections
+        seen = pings_reach(one, 3)
+        one.deafen(pinging=False)
+        assert connection.ping().wait(5)
+        assert one.pings <= seen + 1
+        with pytest.raises(TimeoutError):
+            connection.recv(timeout=QUICK_S)
+        assert one.pings <= seen + 1
+
+
+def pings_reach(one: SocketConnection, count: int) -> int:
+    """Wait for so many pings of Slack's; returns how many there were."""
+    until(lambda: one.pings >= count)
+    return one.pings
+
+
+def test_slack_can_keep_its_hello_to_itself(slack: SandboxSlack) -> None:
+    """The connection is open, and says nothing."""
+    slack.greets = False
+    with connect(slack_url(slack), compression=None, proxy=None, close_timeout=QUICK_S) as connection:
+        with pytest.raises(TimeoutError):
+            connection.recv(timeout=QUICK_S)
+        assert len(slack.connections) == 1
+
+
+def test_a_delivery_is_news_before_it_is_acknowledged(slack: SandboxSlack) -> None:
+    """Whoever waits for it is woken at once."""
+    with dial(slack), delivering(slack, slack.command("x")) as acks:
+        slack.wait_for(lambda: slack.connections[0].delivered, timeout=0.5)
+        assert acks == []
 
 
 def test_a_deaf_connection_delivers_nothing() -> None:
