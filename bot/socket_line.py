@@ -51,7 +51,7 @@ class Line:
         ticket: Callable[[bool], str],
         answer: Callable[[Envelope], str | None],
         proxy: str | None,
-        given_up: Callable[[], None],
+        given_up: Callable[[], object],
         patience: Patience | None = None,
         pauses: Pauses | None = None,
     ) -> None:
@@ -210,8 +210,9 @@ class Line:
         raise NotNow(f"Slack did not give a connection ({link.why})")
 
     def _give_up(self, fault: ConfigurationError) -> None:
-        self.fault = fault
-        self._given_up()
+        if not self._closing:
+            self.fault = fault
+            self._given_up()
 
     def _has_lasted(self, link: Link) -> bool:
         return link.delivered or time.monotonic() - link.began_at >= self._pauses.lasting_s

@@ -6,13 +6,12 @@ Source: Slack's "Using Socket Mode".
 """
 
 import json
-import logging
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -27,8 +26,6 @@ from bot.store.database import Database
 
 LOOK_S = 0.1
 
-log = logging.getLogger(__name__)
-
 
 def serve(settings: Settings) -> None:
     """Serve Socket Mode until SIGTERM or SIGINT; then take no more, finish what is under way, and return.
@@ -36,42 +33,55 @@ def serve(settings: Settings) -> None:
     Raises:
         ConfigurationError: Slack does not accept the token, or not any more.
     """
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    with wiring.database_of(settings) as database:
+    with wiring.database_of(settings) as database, _signals() as (told, tell):
         service = wiring.service(settings, database)
-        line = _line(settings, service, stopping)
+        line = _line(settings, service, given_up=lambda: tell.send(b"!"))
         with _health_server(settings.metrics_port, database, line):
             service.worker.start()
             try:
-                with _held(line, stopping):
-                    stopping.wait()
+                with _held(line):
+                    told.recv(1)
             finally:
                 service.worker.stop(grace_s=settings.grace_s)
 
 
 @contextmanager
-def connected(settings: Settings, service: wiring.Service, stopping: threading.Event) -> Iterator[None]:
-    """Keep a connection to Slack, over which the commands come; begins when it stands, or `stopping` is set.
+def connected(settings: Settings, service: wiring.Service) -> Iterator[None]:
+    """Keep a connection to Slack, over which the commands come; begins when it stands.
 
     Raises:
-        ConfigurationError: Slack does not accept the token; `stopping` is set then.
+        ConfigurationError: Slack does not accept the token.
     """
-    with _held(_line(settings, service, stopping), stopping):
+    line = _line(settings, service, given_up=lambda: None)
+    with _held(line):
+        while not line.wait(LOOK_S) and line.fault is None:
+            pass
         yield
 
 
 @contextmanager
-def _held(line: Line, stopping: threading.Event) -> Iterator[None]:
+def _signals() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give a socket on which SIGTERM and SIGINT can be read, and the other end of it.
+
+    A thread that waits for a `threading.Event` may sleep through a signal that comes just before it falls asleep, and
+    then never stops; what is written is read.
+    """
+    told, tell = socket.socketpair()
+    with told, tell:
+        tell.settimeout(0)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(tell.fileno())
+        try:
+            yield told, tell
+        finally:
+            signal.set_wakeup_fd(-1)
+
+
+@contextmanager
+def _held(line: Line) -> Iterator[None]:
     line.start()
     try:
-        while not stopping.is_set() and not line.wait(LOOK_S):
-            pass
         yield
     finally:
         line.close()
@@ -79,7 +89,7 @@ def _held(line: Line, stopping: threading.Event) -> Iterator[None]:
         raise line.fault
 
 
-def _line(settings: Settings, service: wiring.Service, stopping: threading.Event) -> Line:
+def _line(settings: Settings, service: wiring.Service, *, given_up: Callable[[], object]) -> Line:
     tickets = Tickets(
         api_url=settings.slack_api_url, app_token=settings.slack_app_token, timeout_s=wiring.SLACK_TIMEOUT_S
     )
@@ -87,7 +97,7 @@ def _line(settings: Settings, service: wiring.Service, stopping: threading.Event
         ticket=lambda switched_off: tickets.ask(switched_off=switched_off),
         answer=partial(acknowledgement, service.app),
         proxy=tickets.proxy,
-        given_up=stopping.set,
+        given_up=given_up,
     )
 
 

@@ -57,7 +57,7 @@ def run(environ: Mapping[str, str]) -> int:
             service = wiring.service(settings, database)
             service.worker.start()
             try:
-                with socket_mode.connected(settings, service, threading.Event()):
+                with socket_mode.connected(settings, service):
                     _talk(slack, database)
             finally:
                 service.worker.stop(grace_s=settings.grace_s)
