@@ -124,6 +124,15 @@ def test_it_comes_back_after_every_end(slack: SandboxSlack, desk: Desk, end: str
     assert slack.opened == 2
 
 
+def test_unanswered_pings_are_enough(desk: Desk) -> None:
+    """Where Slack has never pinged by itself, too."""
+    with SandboxSlack(ping_s=NEVER_S) as slack, line_to(slack, desk) as line:
+        slack.connections[0].deafen(pings_too=True)
+        slack.wait_for(lambda: slack.opened == 2)
+        assert line.wait(1)
+        assert slack.deliver_socket(slack.command("A10cnQO"), connection=slack.connections[-1]).error is None
+
+
 def test_a_command_on_either_connection_is_acknowledged_around_a_refresh(slack: SandboxSlack, desk: Desk) -> None:
     """The one that is about to be closed is read on, and the new one is read at once."""
     with line_to(slack, desk):
@@ -131,7 +140,9 @@ def test_a_command_on_either_connection_is_acknowledged_around_a_refresh(slack: 
         old.refresh()
         acks = [slack.deliver_socket(slack.command("before"), connection=old)]
         slack.wait_for(lambda: slack.opened == 2)
-        acks += [slack.deliver_socket(slack.command("after"), connection=one) for one in (old, slack.connections[-1])]
+        new = slack.connections[-1]
+        until(lambda: new.pings > 3)
+        acks += [slack.deliver_socket(slack.command("after"), connection=one) for one in (old, new)]
         assert [one.error for one in acks] == [None, None, None]
         assert max(one.elapsed_s for one in acks) < SOON_S
 
