@@ -34,7 +34,6 @@ OPEN_S = 5.0
 CLOSE_S = 1.0
 LOOK_S = 0.2
 """How soon a connection that is to go notices it."""
-LAST_CALL_S = 1.0
 PAUSE_S = 0.005
 
 log = logging.getLogger(__name__)
@@ -207,7 +206,7 @@ class Link:
         # but not for ever, and no acknowledgement is cut off.
         start = time.monotonic()
         while self.under_way and time.monotonic() < start + self._patience.ack_s:
-            if time.monotonic() < start + LAST_CALL_S:
+            if time.monotonic() < start + self._patience.ack_s / 3:
                 self._hear(connection, PAUSE_S)
             else:
                 time.sleep(PAUSE_S)
