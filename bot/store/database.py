@@ -1,9 +1,11 @@
 """The database: opens SQLite or PostgreSQL, and gives transactions whose failure is one kind of error.
 
-It knows how each database locks, waits and tells the time. It refuses to know what is stored.
+It knows what a transaction is, and whether one that failed may have happened all the same. It refuses to know what is
+stored; how each database is opened, `bot.store.sqlite` and `bot.store.postgresql` know.
 
     DatabaseError
     ├── DatabaseUnavailable   locked, full, read-only, gone: what was asked for did not happen
+    │   ├── CommitUnheard     … or it did: whether the commit was stored is not known
     │   └── HeadMissing       somebody removed the row that says where the trail ends
     └── SchemaError           it answers, but its tables are not this program's
 """
@@ -13,16 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, RootTransaction, exc, text
+
+from bot.store import patience
+from bot.store.patience import BACKGROUND_S, WAIT_S
 
 T = TypeVar("T")
-
-# Slack gives a command 3 s, and a writer may wait twice, for its turn and for the lock: a person must hear of a
-# database that does not answer before those are over.
-WAIT_S = 1.2
-POOL_SIZE = 8
 
 SCHEMA = "0002"
 """The revision of `bot/migrations` that this program works with; a test holds the two together."""
@@ -41,7 +41,11 @@ class DatabaseError(Exception):
 
 
 class DatabaseUnavailable(DatabaseError):  # noqa: N818 - it names a state that the user is told of
-    """The database could not do it now; nothing of the transaction has happened, unless its answer was lost."""
+    """The database could not do it now; nothing of the transaction has happened."""
+
+
+class CommitUnheard(DatabaseUnavailable):
+    """The commit was asked for, and its answer was lost: the transaction may have happened, or may not."""
 
 
 class HeadMissing(DatabaseUnavailable):
@@ -81,31 +85,41 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.dialect = url.partition(":")[0].partition("+")[0]
-        self.engine = _sqlite(url) if self.dialect == "sqlite" else _postgresql(url)
+        self.engine = _open(url, self.dialect)
         # SQLite's own lock is a poll: threads of one process queue here, in order and without sleeping.
         self._turn = threading.Lock() if self.dialect == "sqlite" else None
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], *, within_s: float | None = BACKGROUND_S) -> T:
         """Run `work` in a durable transaction that no other write overlaps, and commit it.
 
+        Args:
+            work: what is to be done.
+            within_s: give up after so long; None: as long as it takes.
+
         Raises:
-            DatabaseUnavailable: it was not stored (or, where the connection broke at the commit itself, it
-                may have been: whoever comes again finds out by reading).
+            DatabaseUnavailable: it was not stored.
+            CommitUnheard: it may have been stored; whoever comes again finds out by reading.
         """
-        with self._alone(), _sentences(), self.engine.begin() as connection:
+        with patience.limited(within_s), self._alone(), _sentences(), self.engine.begin() as connection:
             row = connection.execute(_LOCK_HEAD[self.dialect]).one_or_none()
             if row is None:
                 raise HeadMissing
             now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
-            return work(Transaction(connection, now, row.seq, row.hash))
+            done = work(Transaction(connection, now, row.seq, row.hash))
+            _commit(connection.get_transaction())
+            return done
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, within_s: float | None = BACKGROUND_S) -> T:
         """Run `work` in a transaction that sees one state of the database and changes nothing.
+
+        Args:
+            work: what is to be read.
+            within_s: give up after so long; None: as long as it takes.
 
         Raises:
             DatabaseUnavailable: the database did not answer.
         """
-        with self.reading() as connection:
+        with patience.limited(within_s), self.reading() as connection:
             return work(connection)
 
     @contextmanager
@@ -164,12 +178,30 @@ class Database:
         if self._turn is None:
             yield
             return
-        if not self._turn.acquire(timeout=WAIT_S):
+        left = patience.left()
+        # What is left after the turn belongs to the lock.
+        if not self._turn.acquire(timeout=WAIT_S if left is None else max(0.0, min(WAIT_S, left - WAIT_S))):
             raise DatabaseUnavailable("the database is busy")
         try:
             yield
         finally:
             self._turn.release()
+
+
+def _open(url: str, dialect: str) -> Engine:
+    if dialect == "sqlite":
+        from bot.store.sqlite import open_engine  # noqa: PLC0415 - one of the two is needed
+    else:
+        from bot.store.postgresql import open_engine  # noqa: PLC0415
+    return open_engine(url)
+
+
+def _commit(transaction: RootTransaction | None) -> None:
+    assert transaction is not None  # noqa: S101 - it has been begun by whoever gave the connection
+    try:
+        transaction.commit()
+    except exc.DBAPIError as fault:
+        raise CommitUnheard(_first_line(fault)) from fault
 
 
 @contextmanager
@@ -180,51 +212,9 @@ def _sentences() -> Iterator[None]:
     except exc.IntegrityError:
         raise
     except (exc.DBAPIError, exc.TimeoutError) as fault:
-        cause = getattr(fault, "orig", None) or fault
-        first_line = next(iter(str(cause).splitlines()), "")
-        raise DatabaseUnavailable(f"{type(cause).__name__}: {first_line[:200]}") from fault
+        raise DatabaseUnavailable(_first_line(fault)) from fault
 
 
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=POOL_SIZE,
-        pool_timeout=WAIT_S,
-        connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",  # `requested` must outlive a power cut before Slack is told yes
-            "foreign_keys=ON",
-            "recursive_triggers=ON",  # without it OR REPLACE deletes past the triggers
-        ):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # Python's sqlite3 would take the write lock at the first write: two readers turned writers then fail.
-        reads = connection.get_execution_options().get("actcode_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _postgresql(url: str) -> Engine:
-    return create_engine(
-        url,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
-        pool_timeout=WAIT_S,
-        pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": 2,  # whole seconds; libpq takes no less
-            # Plans are made once a connection, for any values: to plan anew took a quarter of a small statement's
-            # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
-            "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
-            "-c idle_in_transaction_session_timeout=60000 -c plan_cache_mode=force_generic_plan",
-            "application_name": "actcode",
-        },
-    )
+def _first_line(fault: Exception) -> str:
+    cause = getattr(fault, "orig", None) or fault
+    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')[:200]}"

@@ -1,0 +1,87 @@
+"""Opens PostgreSQL, so that nobody waits for longer than `bot.store.patience` says, whatever server and network do.
+
+A server that is frozen, and a proxy whose other side is gone, take what they are sent and never answer: neither the
+server's own time-outs nor TCP's end that. It refuses to know what is stored.
+
+Sources: PostgreSQL's "Database Connection Control Functions" (the parameters of a connection).
+"""
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+
+from bot.store import patience
+from bot.store.patience import WAIT_S
+
+T = TypeVar("T")
+
+POOL_SIZE = 8
+
+
+def open_engine(url: str) -> Engine:
+    """Return the engine of `postgresql+psycopg://…`."""
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_timeout=WAIT_S,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 2,  # whole seconds; libpq takes no less
+            # Where packets vanish, the kernel would go on for a quarter of an hour.
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+            # Plans are made once a connection, for any values: to plan anew took a quarter of a small statement's
+            # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
+            "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
+            "-c idle_in_transaction_session_timeout=60000 -c plan_cache_mode=force_generic_plan",
+            "application_name": "actcode",
+        },
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, named: Any) -> "Impatient":
+        return Impatient.connect(*arguments, **named)
+
+    return engine
+
+
+class TooLateError(psycopg.OperationalError):
+    """The limit of the call was over before the server had answered."""
+
+
+class Impatient(psycopg.Connection[Any]):
+    """A connection that is closed when the limit of the call is over."""
+
+    @classmethod
+    def _connect_gen(cls, *arguments: Any, **named: Any) -> Any:
+        return _until_it_is_over(super()._connect_gen(*arguments, **named))
+
+    def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **named: Any) -> T:
+        """Wait for an answer of the server; psycopg asks every 0.1 s whether to go on."""
+        try:
+            answered: T = super().wait(_until_it_is_over(gen), *arguments, **named)
+        except TooLateError:
+            self.close()  # what still comes must not be taken for the answer to something else
+            raise
+        return answered
+
+
+def _until_it_is_over(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+    try:
+        state = next(gen)
+        while True:
+            ready = yield state
+            if (left := patience.left()) is not None and left <= 0:
+                raise TooLateError("the server did not answer in time")
+            state = gen.send(ready)
+    except StopIteration as end:
+        answered: T = end.value
+        return answered
+
+
+__all__ = ["Impatient", "TooLateError", "open_engine"]

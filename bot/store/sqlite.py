@@ -1,0 +1,79 @@
+"""Opens SQLite: how it locks, and how it is noticed that its file has gone.
+
+It refuses to know what is stored.
+
+Sources: SQLite's "Pragma statements", and "How to corrupt an SQLite database file" (unlinking or renaming a file
+while it is in use).
+"""
+
+import os
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+
+from bot.store.patience import WAIT_S
+
+POOL_SIZE = 8
+
+
+def open_engine(url: str) -> Engine:
+    """Return the engine of `sqlite:///…`; the file is made by the first connection, and by no later one."""
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        pool_timeout=WAIT_S,
+        connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
+    )
+    if engine.url.database not in {None, "", ":memory:"}:
+        _hold_to_its_file(engine, str(engine.url.database))
+
+    @event.listens_for(engine, "connect", insert=True)
+    def prepare(connection: Any, _record: object) -> None:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # `requested` must outlive a power cut before Slack is told yes
+            "foreign_keys=ON",
+            "recursive_triggers=ON",  # without it OR REPLACE deletes past the triggers
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # Python's sqlite3 would take the write lock at the first write: two readers turned writers then fail.
+        reads = connection.get_execution_options().get("actcode_reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _hold_to_its_file(engine: Engine, path: str) -> None:
+    """Let go of connections to a file that was removed or replaced: it takes writes as before, and they are lost.
+
+    What stands under the path now is opened instead; where nothing does, nothing is made.
+    """
+    opened = False
+
+    @event.listens_for(engine, "do_connect")
+    def refuse_to_make_another(*_: object) -> None:
+        if opened and not os.path.exists(path):  # noqa: PTH110 - asked at every connection
+            raise sqlite3.OperationalError("the file of the database is gone")
+
+    @event.listens_for(engine, "connect")
+    def note(_connection: object, record: Any) -> None:
+        nonlocal opened
+        opened = True
+        record.info["file"] = _identity(path)
+
+    @event.listens_for(engine, "checkout")
+    def compare(_connection: object, record: Any, _proxy: object) -> None:
+        if record.info["file"] != _identity(path):
+            raise exc.DisconnectionError("the file of the database was removed or replaced")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - asked at every transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
