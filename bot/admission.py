@@ -4,6 +4,8 @@ It knows in which order the rules are asked, and which events a decision makes. 
 """
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -12,12 +14,14 @@ from bot.labels import Fault, Label, Parsed
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
 from bot.store import entry, homes, outbox, queue
-from bot.store.database import Transaction
+from bot.store.database import CommitUnheard, DatabaseUnavailable, Transaction
 from bot.store.outbox import Ended
+from bot.store.patience import ANSWER_S, WAIT_S
 from bot.trail import Asker, Event
 
 ANNOUNCE_AFTER_MS = 5_000
 """An answer that takes longer is announced."""
+AGAIN_S = 0.1
 MOST_INVALID = 25
 """Of a text with more mistakes than these, the first ones are recorded: pasted prose must not flood the trail."""
 
@@ -134,6 +138,32 @@ def admit(
     if delivery.key is not None:
         outbox.keep_answer(tx, delivery.key, admission.to_json())
     return admission
+
+
+def heard(write: Callable[[float], Admission], delivery: Delivery) -> Admission:
+    """Have a decision recorded, and find out whether it was where the answer to the commit was lost.
+
+    Args:
+        write: runs `admit` in a transaction that may take so many seconds.
+        delivery: only one with a key can be asked for again: what was decided is decided the same.
+
+    Raises:
+        DatabaseUnavailable: nothing was recorded.
+        CommitUnheard: it may have been, and there was no time left to find out.
+    """
+    end = time.monotonic() + ANSWER_S
+    unheard: CommitUnheard | None = None
+    while True:
+        try:
+            return write(end - time.monotonic())
+        except DatabaseUnavailable as fault:
+            unheard = fault if isinstance(fault, CommitUnheard) else unheard
+            if unheard is None:
+                raise
+        # As long as another try may take, it has.
+        if delivery.key is None or end - time.monotonic() < WAIT_S + AGAIN_S:
+            raise unheard
+        time.sleep(AGAIN_S)
 
 
 def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed) -> Admission:

@@ -18,6 +18,7 @@ from bot.remedies import explained
 from bot.store import breaker, channels, outbox
 from bot.store.database import Database, DatabaseUnavailable
 from bot.store.outbox import Backlog
+from bot.store.patience import ANSWER_S
 
 Answer = tuple[HTTPStatus, str, bytes]
 
@@ -37,7 +38,8 @@ def health(database: Database) -> tuple[bool, dict[str, Any]]:
     """Return whether the database can be read, and what there is to say about the work."""
     try:
         found, faults, broken = database.read(
-            lambda connection: (outbox.backlog(connection), channels.faults(connection), breaker.since(connection))
+            lambda connection: (outbox.backlog(connection), channels.faults(connection), breaker.since(connection)),
+            within_s=ANSWER_S,
         )
     except DatabaseUnavailable:
         return False, {"status": "the database does not answer", "version": __version__}
@@ -66,7 +68,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         try:
-            found: Backlog | None = self._database.read(outbox.backlog)
+            found: Backlog | None = self._database.read(outbox.backlog, within_s=ANSWER_S)
         except DatabaseUnavailable:
             found = None
         yield GaugeMetricFamily(

@@ -50,7 +50,7 @@ def restore(database: Database, export: Export) -> Imported:
         bot.store.database.DatabaseUnavailable: the database did not take it.
     """
     try:
-        return database.write(lambda tx: _restored(tx, export))
+        return database.write(lambda tx: _restored(tx, export), within_s=None)
     except exc.IntegrityError as fault:
         raise Refused(
             f"The export is none of this program's: up to line {export.line}, a request has two outcomes."

@@ -86,10 +86,13 @@ class Retrieval:
 
         Raises:
             DatabaseUnavailable: it could not be recorded; nothing will be sent.
+            CommitUnheard: it may have been recorded, and then it will be sent.
         """
-        return self._database.write(
-            lambda tx: admission.admit(tx, self._policy, self._rate_per_s, asker, parsed, delivery)
-        )
+
+        def work(tx: Transaction) -> Admission:
+            return admission.admit(tx, self._policy, self._rate_per_s, asker, parsed, delivery)
+
+        return admission.heard(lambda within_s: self._database.write(work, within_s=within_s), delivery)
 
     def take(self) -> queue.Taken | queue.Wait | TurnedAway:
         """Take the next request and record its `sending`, or say how long there is nothing to send.

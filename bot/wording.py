@@ -153,6 +153,12 @@ NOT_RECORDED: Text = (
     "goes on, tell whoever runs the bot that its database does not answer.",
 )
 
+MAYBE_RECORDED: Text = (
+    Strong("It is not known whether this was recorded: "),
+    "the connection to the bot's database broke in that moment. If it was, the answer comes here. Look at /actcode log "
+    "before you ask again: each request mails a person.",
+)
+
 _ACCEPTED: tuple[Text, Text] = (
     (
         "The MPC took the request. It does not say whether the label is on file: if it is, the action code goes by "

@@ -157,6 +157,12 @@ class Bot:
         """Wait until it ends by itself; returns the exit code."""
         return self._end(None)
 
+    def pids(self) -> list[int]:
+        """Return its processes."""
+        assert self._process is not None
+        found = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+        return [one for one in found if _group(one) == self._process.pid]
+
     def command(self, text: str, **more: Any) -> Any:
         """Type `/actcode text`; returns what Slack was acknowledged."""
         delivery = self._world.slack.command(text, **{"channel": OBSERVERS, **more})
@@ -205,3 +211,10 @@ def until(true: Callable[[], bool], *, timeout_s: float = 30, what: Callable[[],
     while not true():
         assert time.monotonic() < end, what()
         threading.Event().wait(0.02)
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None

@@ -1,73 +1,23 @@
 """The HTTP door, at its WSGI callable: what is Slack's is answered, and what is not never gets further."""
 
-import io
 import json
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from slack_sdk.signature import SignatureVerifier
 
-from bot import config, wiring
 from bot.store.database import Database
-from bot.web import MOST_BYTES, Site
+from bot.web import MOST_BYTES
 from tests.conftest import events_of
-
-SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
-FORM = "application/x-www-form-urlencoded"
-
-
-@dataclass
-class Client:
-    """Asks the callable, and can sign wrongly on purpose."""
-
-    site: Site
-    database: Database
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, method: str, path: str, body: bytes = b"", **environ: str) -> bytes:
-        """Make any request."""
-
-        def start(status: str, headers: list[tuple[str, str]]) -> None:
-            self.status, self.headers = int(status[:3]), dict(headers)
-
-        asked: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "CONTENT_LENGTH": str(len(body)),
-            "CONTENT_TYPE": FORM,
-            "wsgi.input": io.BytesIO(body),
-            **environ,
-        }
-        return b"".join(self.site(asked, start))
-
-    def deliver(self, body: bytes | str, *, age_s: int = 0, secret: str = SECRET, **environ: str) -> str:
-        """Make a delivery as Slack does, signed by slack_sdk itself; returns the body of the answer."""
-        raw = body if isinstance(body, bytes) else body.encode()
-        timestamp = str(int(time.time()) - age_s)
-        signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=raw)
-        signed = {"HTTP_X_SLACK_REQUEST_TIMESTAMP": timestamp, "HTTP_X_SLACK_SIGNATURE": str(signature)}
-        return self.ask("POST", "/slack/events", raw, **{**signed, **environ}).decode()
-
-    def command(self, text: str, **fields: str) -> str:
-        """Type `/actcode text`."""
-        form = {
-            "team_id": "T1", "channel_id": "C1", "user_id": "U1", "command": "/actcode", "text": text,
-            "trigger_id": text, "response_url": "http://127.0.0.1:9/commands/T1/1/secret",
-        }  # fmt: skip
-        return self.deliver(urlencode({**form, **fields}))
+from tests.deliveries import FORM, Client, client_of
 
 
 @pytest.fixture
 def client(sqlite: Database) -> Client:
     """Give a site whose background does not run, so that what is admitted stays open."""
-    settings = config.load({"SLACK_BOT_TOKEN": "xoxb-1", "DATABASE_URL": str(sqlite.engine.url)})
-    service = wiring.service(settings, sqlite)
-    return Client(Site(app=service.app, database=sqlite, signing_secret=SECRET), sqlite)
+    return client_of(sqlite)
 
 
 def test_a_good_command_is_acknowledged_with_nothing(client: Client) -> None:
@@ -139,9 +89,7 @@ def test_without_a_database_nothing_is_taken_and_that_is_told(client: Client, tm
     client.database.close()
     (tmp_path / "trail.db").chmod(0o000)
     broken = Database(f"sqlite:///{tmp_path}/nowhere/trail.db")
-    settings = config.load({"SLACK_BOT_TOKEN": "xoxb-1"})
-    service = wiring.service(settings, broken)
-    lost = Client(Site(app=service.app, database=broken, signing_secret=SECRET), broken)
+    lost = client_of(broken)
     lost.ask("GET", "/healthz")
     assert lost.status == 503
     assert "actcode_database_up 0.0\n" in lost.ask("GET", "/metrics").decode()

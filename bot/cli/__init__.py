@@ -13,7 +13,7 @@ from typing import Any
 
 from bot import __version__, config, logs
 from bot.config import ConfigurationError, Settings
-from bot.store.database import DatabaseUnavailable, SchemaError
+from bot.store.database import CommitUnheard, DatabaseUnavailable, SchemaError
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -130,6 +130,11 @@ def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:
 
 
 def _sentence(fault: Exception) -> str:
+    if isinstance(fault, CommitUnheard):
+        return (
+            f"DATABASE_URL: the connection broke in the middle ({logs.redact(str(fault))}). Whether it was recorded "
+            "is not known; see audit list before you do it again."
+        )
     if isinstance(fault, DatabaseUnavailable):
         return f"DATABASE_URL: the database does not answer ({logs.redact(str(fault))}). Nothing was sent."
     return str(fault)

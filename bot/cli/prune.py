@@ -64,7 +64,7 @@ def _agreed(question: str) -> bool:
 def _remove(database: Database, step: pruning.Step) -> int:
     for left in reversed(range(MOST_TRIES)):
         try:
-            return database.write(lambda tx: pruning.remove(tx, step))
+            return database.write(lambda tx: pruning.remove(tx, step), within_s=None)
         except DatabaseUnavailable:
             if not left:
                 raise

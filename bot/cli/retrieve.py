@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from bot import labels, wiring, wording
+from bot import labels, trail, wiring, wording
 from bot.admission import Admission, Delivery
 from bot.cli.terminal import console, rich_text
 from bot.config import Settings
@@ -30,7 +30,7 @@ def run(settings: Settings, typed: Sequence[str], *, as_json: bool) -> int:
     parsed = labels.parse_all("\n".join(typed))
     with wiring.database_of(settings) as database:
         terminal = wiring.terminal(settings, database)
-        admission = terminal.retrieval.admit(ASKER, parsed, Delivery())
+        admission = terminal.retrieval.admit(ASKER, parsed, Delivery(key=trail.new_id()))
         if admission.command_id:
             ended = _finished(settings, terminal, admission)
         else:

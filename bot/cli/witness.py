@@ -36,7 +36,7 @@ def run(settings: Settings, database: Database) -> int:
         what = describe(fault)
         print(f"The audit channel could not be read ({what}): {WHAT_TO_DO.get(what, 'try again later')}.")
         return 1
-    faults = database.read(lambda connection: anchors.compare(connection, posted, channel_id))
+    faults = database.read(lambda connection: anchors.compare(connection, posted, channel_id), within_s=None)
     for one in faults[:MOST_FAULTS]:
         print(f"The audit channel does not fit the trail. {one[0].upper()}{one[1:]}.")
     if len(faults) > MOST_FAULTS:

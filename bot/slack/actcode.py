@@ -20,7 +20,8 @@ from bot.retrieval import Retrieval
 from bot.slack import messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store import outbox
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
+from bot.store.patience import ANSWER_S, limited
 from bot.trail import Asker
 
 RESPONSE_URL_S = 29 * 60
@@ -53,6 +54,9 @@ class Actcode:
         """Acknowledge one delivery of the command."""
         try:
             said = self._answer(command)
+        except CommitUnheard as fault:
+            log.error("whether a command was admitted is not known: the database broke off (%s)", fault)  # noqa: TRY400
+            said = messages.maybe_recorded()
         except DatabaseUnavailable as fault:
             log.error("a command was not admitted: the database does not answer (%s)", fault)  # noqa: TRY400
             said = messages.not_recorded()
@@ -105,7 +109,7 @@ class Actcode:
             channel_id=None if mine else asker.channel_id,
             events=trail.OUTCOMES,
         )
-        with self._database.reading() as connection:
+        with limited(ANSWER_S), self._database.reading() as connection:
             rows = list(trail.read(connection, narrow, newest=count))
             under_way = outbox.under_way(connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count)
         return trail_messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)

@@ -56,6 +56,11 @@ def not_recorded() -> Message:
     return message([wording.NOT_RECORDED])
 
 
+def maybe_recorded() -> Message:
+    """Return the answer where it is not known whether the trail was written."""
+    return message([wording.MAYBE_RECORDED])
+
+
 def failed() -> Message:
     """Return the answer where the bot itself failed before anything was admitted."""
     return message(

@@ -35,6 +35,10 @@ _LOCK_HEAD = {
     ),
 }
 
+# What SQLite says of a commit that it could not even write; after a failed fsync, say, the next start may find it.
+# PostgreSQL takes back what it answers an error to, and so only a connection that broke leaves a doubt.
+_NOT_WRITTEN = {"SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_READONLY"}
+
 
 class DatabaseError(Exception):
     """Something is wrong with the database; the sentence says what, without secrets."""
@@ -201,6 +205,9 @@ def _commit(transaction: RootTransaction | None) -> None:
     try:
         transaction.commit()
     except exc.DBAPIError as fault:
+        kind = getattr(fault.orig, "sqlite_errorname", None)
+        if kind in _NOT_WRITTEN or (kind is None and not fault.connection_invalidated):
+            raise
         raise CommitUnheard(_first_line(fault)) from fault
 
 

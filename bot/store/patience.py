@@ -12,8 +12,8 @@ WAIT_S = 1.2
 """For one's turn, and again for the lock: a writer may wait for both."""
 ANSWER_S = 2 * WAIT_S
 """For everything that an acknowledgement waits for, together."""
-BACKGROUND_S = 10.0
-"""For what nobody waits for: longer than that, a database is not slow but gone."""
+BACKGROUND_S = 5.0
+"""For what nobody waits for: shorter than a process may be silent before the others take it for dead."""
 
 _of_this_thread = threading.local()
 
