@@ -4,7 +4,10 @@ Each process builds its own service after the fork, and stops it before it ends.
 what is under way is somebody's request.
 """
 
+import contextlib
 import signal
+import socket
+import time
 from contextlib import ExitStack
 from types import FrameType
 from typing import Any
@@ -13,13 +16,16 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.http.errors import InvalidHeader, UnsupportedTransferCoding
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bot import wiring
 from bot.config import Settings
 from bot.web import Site
 
 THREADS = 16
+ARRIVE_S = 3.0
+"""How long a request may take to arrive: Slack waits no longer for its answer."""
 MARGIN_S = 10
 """What a stopping process needs beside `GRACE_S`, before gunicorn kills it."""
 
@@ -74,10 +80,40 @@ class GentleArbiter(Arbiter):  # type: ignore[misc]
 class ServiceWorker(ThreadWorker):  # type: ignore[misc]
     """A process that serves, with the threads of `bot.worker` behind it."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arriving: dict[TConn, float] = {}
+
     def init_signals(self) -> None:
         """Let Ctrl-C on a terminal, which every process gets, end this one as gently as SIGTERM."""
         super().init_signals()
         signal.signal(signal.SIGINT, self.handle_exit)
+
+    def handle(self, conn: TConn) -> Any:
+        """Serve one request, on one of the threads."""
+        self._arriving[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._arriving[conn]
+
+    def murder_pending(self) -> None:
+        """End what has waited for too long; called about once a second.
+
+        gunicorn lets a request that dribbles, head or body, have its thread for ever. It hears that nothing more
+        comes; an answer that is under way still goes out.
+        """
+        super().murder_pending()
+        late = time.monotonic() - ARRIVE_S
+        for conn, since in list(self._arriving.items()):
+            if since < late:
+                with contextlib.suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer what is no HTTP; a transfer coding that nobody knows is the sender's fault, too."""
+        known = InvalidHeader("Transfer-Encoding") if isinstance(exc, UnsupportedTransferCoding) else exc
+        super().handle_error(req, client, addr, known)
 
     def run(self) -> None:
         """Serve until told to stop, then let the background finish."""

@@ -62,10 +62,9 @@ class Site:
                 return HTTPStatus.NOT_FOUND, "text/plain", b"There is nothing here.\n"
 
     def _slack(self, environ: dict[str, Any]) -> Answer:
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if not (length.isascii() and length.isdigit()) or int(length) > MOST_BYTES:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "text/plain", b"The body is too large.\n"
-        raw = environ["wsgi.input"].read(int(length))
+        raw = _read(environ)
+        if raw is None:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "text/plain", b"The body is too large, or has no end.\n"
         body = _parse(raw, environ.get("CONTENT_TYPE") or "")
         if body is not None and body.get("ssl_check") == "1":
             return HTTPStatus.OK, "text/plain", b""
@@ -74,10 +73,17 @@ class Site:
             return HTTPStatus.UNAUTHORIZED, "text/plain", b"The signature is not Slack's.\n"
         if body is None:
             return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not a form of Slack's.\n"
-        # The mode tells Bolt that the body is parsed already.
-        response = self._app.dispatch(BoltRequest(body=body, mode="socket_mode"))
+        return self._dispatch(body)
+
+    def _dispatch(self, body: dict[str, Any]) -> Answer:
+        try:
+            # The mode tells Bolt that the body is parsed already.
+            request = BoltRequest(body=body, mode="socket_mode")
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # Bolt stumbles over fields of another type than Slack sends, here and further on.
+            return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not one of Slack's.\n"
+        response = self._app.dispatch(request)
         if response.status >= 500:
-            # Bolt stumbles over fields of another type than Slack sends, and has logged where.
             return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not one of Slack's.\n"
         content_type = response.first_headers().get("content-type", "text/plain")
         return HTTPStatus(response.status), content_type, (response.body or "").encode()
@@ -94,17 +100,38 @@ class Site:
             return False
 
 
+def _read(environ: dict[str, Any]) -> bytes | None:
+    """Return the body; None where it is more than anybody should read, or does not come whole."""
+    # The server knows itself where a body ends that comes in chunks, without a length.
+    length = environ.get("CONTENT_LENGTH") or (str(MOST_BYTES + 1) if environ.get("wsgi.input_terminated") else "0")
+    if not (length.isascii() and length.isdigit() and len(length) < 16):
+        return None
+    if environ.get("CONTENT_LENGTH") and int(length) > MOST_BYTES:
+        return None
+    try:
+        raw: bytes = environ["wsgi.input"].read(int(length))
+    except Exception:  # noqa: BLE001 - each server has its own errors for what was broken off or is framed wrongly
+        return None
+    return raw if len(raw) <= MOST_BYTES else None
+
+
 def _parse(raw: bytes, content_type: str) -> dict[str, Any] | None:
     """Return what the body says; None where it is neither of the two forms that Slack sends."""
     try:
         text = raw.decode("utf-8")
         if content_type.partition(";")[0].strip().lower() == "application/json":
-            content = json.loads(text)
-            return content if isinstance(content, dict) else None
+            return _object(text)
         form: dict[str, Any] = dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
         if "payload" in form:
-            content = json.loads(form["payload"])
-            return content if isinstance(content, dict) else None
+            return _object(form["payload"])
     except (ValueError, RecursionError):
         return None
     return form
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    content = json.loads(text)
+    if "\\ud" in text.lower():
+        # Half a character can be written in JSON, and stored nowhere.
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", errors="replace"))
+    return content if isinstance(content, dict) else None

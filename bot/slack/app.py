@@ -1,10 +1,14 @@
 """Bolt's `App`, so set up that an acknowledgement waits for nothing but the listener itself."""
 
+import logging
+import traceback
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from slack_bolt import App
+from slack_bolt import App, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
+
+log = logging.getLogger(__name__)
 
 
 class Surface(Protocol):
@@ -34,6 +38,19 @@ def build_app(*, token: str, surfaces: Iterable[Surface]) -> App:
         ssl_check_enabled=False,
         attaching_function_token_enabled=False,
     )
+    app.error(_failed)
     for one in surfaces:
         one.register(app)
     return app
+
+
+def _failed(error: Exception) -> BoltResponse:
+    """Answer a request that made Bolt or a listener fail."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if any(frame.f_globals["__name__"].startswith("bot.") for frame in frames):
+        log.error("a listener failed in an unforeseen way", exc_info=error)
+    else:
+        # It stumbles over fields of another type than Slack sends. Its own line would show the whole body.
+        code = frames[-1].f_code
+        log.warning("a body that is none of Slack's: %s in %s", type(error).__name__, code.co_qualname)
+    return BoltResponse(status=500)
