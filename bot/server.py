@@ -23,7 +23,8 @@ from bot import wiring
 from bot.config import Settings
 from bot.web import Site
 
-THREADS = 16
+THREADS = 64
+"""A command that waits for a database in trouble holds its thread for seconds: so many at once still hear in time."""
 ARRIVE_S = 3.0
 """How long a request may take to arrive: Slack waits no longer for its answer."""
 MARGIN_S = 10

@@ -18,7 +18,7 @@ from bot import trail
 from bot.sandbox import faults
 from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
 from bot.store.queue import Taken
-from tests.conftest import database_of_kind, events_of, opened
+from tests.conftest import BOTH, database_of_kind, events_of, opened
 from tests.deliveries import Client, client_of
 from tests.processes import Bot, World, until, world
 from tests.severed import Way, way_to
@@ -389,6 +389,28 @@ def hold_to_one_request(here: World, bot: Bot, breaks: Callable[[], None], mends
     assert bot.stop() == 0
     assert here.mpc.mails == ["A10cnQO", "C30xx"]
     assert "Traceback" not in bot.log
+
+
+@BOTH
+def test_a_crowd_hears_in_time_over_http(database_url: str, tmp_path: Path) -> None:
+    """Forty people who ask at once while the lock is held all hear within 3 s; none of them is kept for later."""
+    with opened(database_url) as database, world(tmp_path, database_url) as here, Bot(here) as bot:
+        heard: list[tuple[str, float]] = []
+        threads = [
+            threading.Thread(target=lambda n=n: heard.append(over_http(bot, f"label{n}", user=f"U{n}")))
+            for n in range(40)
+        ]
+        with held(database, tmp_path):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert len(heard) == len(threads)
+        assert all(NOTHING in said for said, _ in heard)
+        assert max(seconds for _, seconds in heard) < IN_TIME_S
+        assert over_http(bot, "A10cnQO")[0] == ""
+        here.mpc.wait_for(lambda: here.mpc.mails == ["A10cnQO"])
+        assert bot.stop() == 0
 
 
 def outcomes_of(url: str) -> list[tuple[object, object]]:

@@ -22,6 +22,7 @@ from bot.outcomes import Outcome
 from bot.sandbox import faults
 from bot.sandbox.faults import Fault
 from bot.sandbox.mpc import SandboxMPC
+from bot.server import THREADS
 from bot.store.database import Database
 from bot.web import MOST_BYTES
 from tests.conftest import events_of
@@ -293,7 +294,7 @@ def test_requests_that_dribble_do_not_keep_others_waiting_for_long(here: World) 
                     pass
             ended.append(time.monotonic() - started)
 
-        threads = [threading.Thread(target=dribble, args=(number,)) for number in range(24)]
+        threads = [threading.Thread(target=dribble, args=(number,)) for number in range(THREADS + 8)]
         for thread in threads:
             thread.start()
         until(lambda: bot.command("A10cnQO").error is None, timeout_s=20)
