@@ -78,12 +78,12 @@ class Site:
     def _dispatch(self, body: dict[str, Any]) -> Answer:
         try:
             # The mode tells Bolt that the body is parsed already.
-            request = BoltRequest(body=body, mode="socket_mode")
-        except (AttributeError, LookupError, TypeError, ValueError):
-            # Bolt stumbles over fields of another type than Slack sends, here and further on.
-            return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not one of Slack's.\n"
-        response = self._app.dispatch(request)
-        if response.status >= 500:
+            response = self._app.dispatch(BoltRequest(body=body, mode="socket_mode"))
+        except (AttributeError, LookupError, TypeError, ValueError) as fault:
+            # Bolt stumbles over fields of another type than Slack sends, and its handler of errors over some of them.
+            log.warning("a body that is none of Slack's: %s", type(fault).__name__)
+            response = None
+        if response is None or response.status >= 500:
             return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not one of Slack's.\n"
         content_type = response.first_headers().get("content-type", "text/plain")
         return HTTPStatus(response.status), content_type, (response.body or "").encode()

@@ -63,7 +63,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
     max_leaves=12,
 )
-OBJECTS = st.dictionaries(NAMES, ANYTHING, max_size=8)
+OBJECTS = st.tuples(st.dictionaries(NAMES, ANYTHING, max_size=8), WORDS).map(lambda both: both[0] | {"type": both[1]})
 DELIVERIES = st.one_of(
     st.tuples(st.binary(max_size=200), st.sampled_from([FORM, JSON, "", "text/plain", "multipart/form-data", "\xff"])),
     OBJECTS.map(lambda content: (json.dumps(content).encode(), JSON)),

@@ -21,7 +21,7 @@ from bot.slack import messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store import outbox
 from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
-from bot.store.patience import ANSWER_S, limited
+from bot.store.patience import ANSWER_S
 from bot.trail import Asker
 
 RESPONSE_URL_S = 29 * 60
@@ -109,7 +109,7 @@ class Actcode:
             channel_id=None if mine else asker.channel_id,
             events=trail.OUTCOMES,
         )
-        with limited(ANSWER_S), self._database.reading() as connection:
+        with self._database.reading(within_s=ANSWER_S) as connection:
             rows = list(trail.read(connection, narrow, newest=count))
             under_way = outbox.under_way(connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count)
         return trail_messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)

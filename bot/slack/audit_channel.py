@@ -24,6 +24,7 @@ from bot.slack import faults, trail_messages, witness
 from bot.store import channels
 from bot.store.channels import Turn
 from bot.store.database import Database
+from bot.store.patience import BACKGROUND_S
 
 MOST_LINES = 25
 """Lines in one post: as many as surely fit into `bot.slack.richtext.MOST_IN_MESSAGE`."""
@@ -102,7 +103,7 @@ class AuditChannel:
 
     def _unnoted_of(self, posted: list[Anchor], turn: Turn) -> Anchor | None:
         """Return the post that somebody made and did not note; None: there is none."""
-        with self._database.reading() as connection:
+        with self._database.reading(within_s=BACKGROUND_S) as connection:
             made = anchors.going_on(connection, posted, turn.after)
         if made is None or (made.seq, made.broken_at) == (turn.after, turn.told_broken_at):
             return None
@@ -114,7 +115,7 @@ class AuditChannel:
         if turn.broken_at != turn.told_broken_at:
             notice = trail_messages.breaker(turn.broken_at, turn.broken_by)
         room = MOST_LINES - len(notice)
-        with self._database.reading() as connection:
+        with self._database.reading(within_s=BACKGROUND_S) as connection:
             last, head = trail.head_of(connection)
             narrow = trail.Filter(events=trail.OUTCOMES)
             events = list(islice(trail.read(connection, narrow, after=turn.after, page=room), room))

@@ -123,13 +123,13 @@ class Database:
         Raises:
             DatabaseUnavailable: the database did not answer.
         """
-        with patience.limited(within_s), self.reading() as connection:
+        with self.reading(within_s=within_s) as connection:
             return work(connection)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, within_s: float | None = None) -> Iterator[Connection]:
         """Give a connection that sees one state of the database, for reads too long to hold in memory."""
-        with _sentences(), self.engine.connect() as connection:
+        with patience.limited(within_s), _sentences(), self.engine.connect() as connection:
             if self.dialect == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 # Who reads an export may pause as long as they like.

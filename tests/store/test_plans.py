@@ -195,7 +195,7 @@ def test_the_queue_is_worked_off_in_turn_without_reading_all_of_it(
     long_trail: Database, caught: list[Statement]
 ) -> None:
     """However many requests wait, the next one is found by an index; and nobody looks at the trail for that."""
-    long_trail.write(_backlog)
+    long_trail.write(_backlog, within_s=None)
     with long_trail.engine.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
     retrieval = retrieval_on(long_trail)
