@@ -174,13 +174,13 @@ class Retrieval:
         if answer.http_status == 429:
             queue.pause(tx, min(answer.retry_after_s or wait_s or 1.0, LONGEST_PAUSE_S))
         if wait_s is not None:
-            if not queue.put_back(tx, taken.request_id, owner=self._owner, wait_s=wait_s):
+            if not queue.put_back(tx, taken, owner=self._owner, wait_s=wait_s):
                 log.warning("request %s: it was taken over meanwhile", taken.request_id)
             return None, None
         until = None if answer.retry_after_s is None else round(tx.now + answer.retry_after_s * 1000)
         if not queue.end(
             tx,
-            taken.request_id,
+            taken,
             owner=self._owner,
             outcome=answer.outcome,
             http_status=answer.http_status,
@@ -210,7 +210,7 @@ class Retrieval:
             lost = queue.orphans(tx)
             detail = "the process ended during the request"
             for taken, owner in lost:
-                queue.end(tx, taken.request_id, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
+                queue.end(tx, taken, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
                 homes.record(tx, [_event(taken, Outcome.UNKNOWN, detail=detail)])
             return len(lost)
 

@@ -111,7 +111,7 @@ class Worker:
         self._retrieval = retrieval
         self._owner = owner
         self._beat_due = self._tidy_due = 0.0
-        self._in_flight: set[str] = set()
+        self._in_flight: set[tuple[str, int]] = set()  # requests, and which attempt
         self._in_doubt = False
         self._changed = threading.Condition()
         self._giving_up = False
@@ -173,7 +173,7 @@ class Worker:
                 return LOOK_S
         try:
             if self._in_doubt:
-                self._retrieval.reclaim(frozenset(self._in_flight))
+                self._retrieval.reclaim(frozenset(request_id for request_id, _ in self._in_flight))
                 self._in_doubt = False
             taken = self._retrieval.take()
         except DatabaseUnavailable:
@@ -186,7 +186,7 @@ class Worker:
             self._tell_of_outcomes()
             return 0
         with self._changed:
-            self._in_flight.add(taken.request_id)
+            self._in_flight.add((taken.request_id, taken.attempt))
         threading.Thread(target=self._carry, args=(taken,), name="post", daemon=True).start()
         return 0
 
@@ -205,7 +205,7 @@ class Worker:
             return
         log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
         with self._changed:
-            self._in_flight.discard(taken.request_id)
+            self._in_flight.discard((taken.request_id, taken.attempt))
         self._sender.wake()
         self._tell_of_outcomes()
 

@@ -17,12 +17,12 @@ from sqlalchemy import text
 from bot import trail
 from bot.sandbox import faults
 from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
-from bot.store.queue import Taken
+from bot.store.queue import Taken, Wait
 from tests.conftest import BOTH, database_of_kind, events_of, opened
 from tests.deliveries import Client, client_of
 from tests.processes import Bot, World, until, world
 from tests.severed import Way, way_to
-from tests.test_retrieval import ask, build, take
+from tests.test_retrieval import BUSY, OK, ask, build, hurry, take
 
 IN_TIME_S = 2.8
 """Slack waits for 3 s; the rest is the network's."""
@@ -324,6 +324,23 @@ def test_sending_that_was_not_heard_of_sends_nothing(far: Database, way: Way) ->
         retrieval.take()
     assert retrieval.reclaim(set()) == 1
     assert isinstance(take(retrieval), Taken)
+
+
+def test_an_attempt_that_is_over_does_not_let_go_of_the_next(far: Database, way: Way) -> None:
+    """Its end was stored and not heard of, so it is stored again; meanwhile the next attempt has left."""
+    retrieval = build(far)
+    ask(retrieval, "A10cnQO")
+    first = take(retrieval)
+    way.at_commits("unheard")
+    with pytest.raises(CommitUnheard):
+        retrieval.finish(first, BUSY)
+    hurry(far)
+    second = take(retrieval)
+    assert second.attempt == 2
+    assert retrieval.finish(first, BUSY) is None
+    hurry(far)
+    assert retrieval.take() == Wait(None)
+    assert retrieval.finish(second, OK) is not None
 
 
 def test_a_lost_connection_before_the_commit_is_no_doubt(far: Database, way: Way) -> None:

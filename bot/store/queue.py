@@ -96,11 +96,11 @@ def delay(tx: Transaction, seconds: float) -> None:
     tx.connection.execute(update(pace).values(next_at=pace.c.next_at + round(seconds * 1000)))
 
 
-def put_back(tx: Transaction, request_id: str, *, owner: str, wait_s: float) -> bool:
+def put_back(tx: Transaction, taken: Taken, *, owner: str, wait_s: float) -> bool:
     """Open a request again that was surely not processed; False where it is not this owner's any more."""
     changed = tx.connection.execute(
         update(requests)
-        .where(_held(request_id, owner))
+        .where(_held(taken, owner))
         .values(state="open", owner=None, not_before=round(tx.now + wait_s * 1000))
     )
     return changed.rowcount == 1
@@ -118,7 +118,7 @@ def reclaim(tx: Transaction, *, owner: str, at_work: Collection[str]) -> int:
 
 def end(
     tx: Transaction,
-    request_id: str,
+    taken: Taken,
     *,
     owner: str,
     outcome: str,
@@ -129,7 +129,7 @@ def end(
     """End a request; False where it is not this owner's any more, and then nothing may be recorded."""
     changed = tx.connection.execute(
         update(requests)
-        .where(_held(request_id, owner))
+        .where(_held(taken, owner))
         .values(state="done", owner=None, outcome=outcome, http_status=http_status, detail=detail, until=until)
         .returning(requests.c.command_id)
     ).one_or_none()
@@ -199,8 +199,10 @@ def _taken(row: Row[Any], *, attempt: int) -> Taken:
     )
 
 
-def _held(request_id: str, owner: str) -> ColumnElement[bool]:
-    return (requests.c.request_id == request_id) & (requests.c.owner == owner) & (requests.c.state == "sending")
+def _held(taken: Taken, owner: str) -> ColumnElement[bool]:
+    """Return the condition that this attempt is under way: the same owner may have begun the next one meanwhile."""
+    same = (requests.c.request_id == taken.request_id) & (requests.c.attempts == taken.attempt)
+    return same & (requests.c.owner == owner) & (requests.c.state == "sending")
 
 
 def _count_down(tx: Transaction, command_id: str, by: int) -> None:
