@@ -173,7 +173,7 @@ class Worker:
                 return LOOK_S
         try:
             if self._in_doubt:
-                self._retrieval.reclaim(frozenset(request_id for request_id, _ in self._in_flight))
+                self._retrieval.reclaim({request_id for request_id, _ in self._in_flight.copy()})
                 self._in_doubt = False
             taken = self._retrieval.take()
         except DatabaseUnavailable:

@@ -251,9 +251,9 @@ class Paused(Database):
 
     meanwhile: Callable[[], object] | None = None
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], *, within_s: float | None = None) -> T:
         """Run `work`; a turn that it takes is a minute old when it comes back."""
-        result = super().write(work)
+        result = super().write(work, within_s=within_s)
         if isinstance(result, Turn) and self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()
