@@ -22,7 +22,7 @@ from bot.retrieval import Retrieval
 from bot.slack import faults, messages, views
 from bot.slack.richtext import message, plain
 from bot.slack.views import Origin
-from bot.store.database import DatabaseUnavailable
+from bot.store.database import CommitUnheard, DatabaseUnavailable
 from bot.trail import Asker
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,9 @@ class Form:
         """Acknowledge a submission: with what is wrong, under the field, or with another view."""
         try:
             said = self._submitted(body)
+        except CommitUnheard as fault:
+            log.error("whether a form was admitted is not known: the database broke off (%s)", fault)  # noqa: TRY400
+            said = views.errors(plain(wording.MAYBE_RECORDED))
         except DatabaseUnavailable as fault:
             log.error("a form was not admitted: the database does not answer (%s)", fault)  # noqa: TRY400
             said = views.errors(plain(wording.NOT_RECORDED))

@@ -19,6 +19,7 @@ from bot.slack import faults, home_view
 from bot.store import homes, outbox
 from bot.store.database import Database, DatabaseUnavailable
 from bot.store.homes import Home
+from bot.store.patience import ANSWER_S, BACKGROUND_S
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class AppHome:
         if event.get("tab") != "home" or not (isinstance(team_id, str) and isinstance(user_id, str)):
             return
         try:
-            self._database.write(lambda tx: homes.opened(tx, team_id, user_id))
+            self._database.write(lambda tx: homes.opened(tx, team_id, user_id), within_s=ANSWER_S)
         except DatabaseUnavailable as fault:
             log.warning("an App Home was opened, and is not shown: the database does not answer (%s)", fault)
             return
@@ -79,7 +80,7 @@ class AppHome:
 
     def _view(self, home: Home) -> home_view.View:
         narrow = trail.Filter(team_id=home.team_id, user_id=home.user_id, events=trail.OUTCOMES)
-        with self._database.reading() as connection:
+        with self._database.reading(within_s=BACKGROUND_S) as connection:
             rows = list(trail.read(connection, narrow, newest=home_view.MOST_REQUESTS))
             under_way = outbox.under_way(
                 connection, channel_id=None, user_id=home.user_id, count=home_view.MOST_REQUESTS
