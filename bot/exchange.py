@@ -7,6 +7,7 @@ whether the connection stood already, which is what decides between "nothing was
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -29,18 +30,20 @@ class Exchange:
     Args:
         timeout_s: from the moment the connection stands to the end of the answer, seconds.
         leave: called when everything is ready for the first byte; False: it must not leave any more.
+        in_all: the time counts from now on, and not from the moment that the connection stands.
 
     Attributes:
         connected: the connection stood; whatever failed after that may have been sent.
         expired: the time was over, and the connection was cut.
     """
 
-    def __init__(self, *, timeout_s: float, leave: Callable[[], bool]) -> None:
+    def __init__(self, *, timeout_s: float, leave: Callable[[], bool], in_all: bool = False) -> None:
         self.connected = False
         self.expired = False
         self.adapter = _Adapter(self)
         self.timeouts = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
         self._timeout_s = timeout_s
+        self._end = time.monotonic() + timeout_s if in_all else None
         self._leave = leave
         self._handle: socket.socket | None = None
         self._alarm: threading.Timer | None = None
@@ -58,7 +61,7 @@ class Exchange:
     def made(self, sock: socket.socket) -> None:
         """The socket is connected; TLS may follow, and may dribble, too."""
         self._handle = sock.dup()
-        self._set_alarm(CONNECT_TIMEOUT_S)
+        self._set_alarm(self._left(CONNECT_TIMEOUT_S))
 
     def stands(self) -> None:
         """Everything is ready for the first byte of the request.
@@ -69,7 +72,7 @@ class Exchange:
         if not self._leave():
             raise NotSentError
         self.connected = True
-        self._set_alarm(self._timeout_s)
+        self._set_alarm(self._left(self._timeout_s))
 
     def read(self, response: requests.Response, limit: int) -> bytes:
         """Return the body, at most `limit` bytes of it, as it came over the line."""
@@ -80,6 +83,9 @@ class Exchange:
             length += len(part)
         self._set_alarm(None)
         return b"".join(parts)
+
+    def _left(self, seconds: float) -> float:
+        return seconds if self._end is None else max(0.0, min(seconds, self._end - time.monotonic()))
 
     def _set_alarm(self, seconds: float | None) -> None:
         if self._alarm is not None:

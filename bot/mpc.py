@@ -1,72 +1,70 @@
-"""The Minor Planet Center's endpoints: a label goes in, an outcome comes out.
+"""The Minor Planet Center's endpoints: a label goes in, and an outcome or a finding comes out.
 
-It knows how one request is made, how long it may take, and what its answer means. It refuses to know Slack, the
-database, when the next request may go out, and how to put an outcome into a sentence for a person: `detail` is a
-terse note for the trail.
+It knows how one request is made and how long it may take. It refuses to know Slack, the database, when the next
+request may go out, and what an answer means (`bot.answers`, `bot.wamo`).
 
-Sources: the MPC's "Action Codes API" documentation page and tutorial (the endpoint, its form, that a 2xx proves
-nothing), and the MPC's FAQ (five requests a second, then 429, then perhaps a blocked address).
+Sources: the MPC's "Action Codes API", "Submission Status API" and "WAMO API" documentation pages and tutorials (the
+endpoints and their forms; the look-ups are GETs with a JSON body).
 """
 
-import html
 import http.client
-import json
-import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import requests
 import urllib3
 
 from bot import __version__
-from bot.characters import invisible
+from bot.answers import Answer, classify, retry_after
 from bot.exchange import Exchange, NotSentError
+from bot.findings import Finding
+from bot.labels import Label
 from bot.outcomes import Outcome
+from bot.wamo import identifiers, is_submission, read_submission, read_wamo
 
 MAX_BODY = 64 * 1024
-MAX_REASON = 200
+MAX_LOOK_UP = 1024 * 1024
+"""WAMO's answer has about 600 bytes an observation, and a submission block may hold hundreds of them."""
 USER_AGENT = f"actcode/{__version__} (the action-code bot for Slack; python-requests/{requests.__version__})"
 """Some pages of the MPC have answered 500 to user agents that they did not know."""
 
 # An ID of the right form that nobody has: the MPC is 79 years old, its submission IDs are not.
 _NO_SUBMISSION = "1947-01-01T00:00:00.000_00000000"
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-_TRY_AGAIN = frozenset({408, 429, 503})
-_NOT_PROCESSED = frozenset({401, 403, *_TRY_AGAIN})
-_REASON_KEYS = ("error", "errors", "message", "msg", "reason", "detail", "description", "title", "status")
-_LONGEST_WAIT_S = 31_536_000.0
-_AT = r"(?:[@\uff20\ufe6b]|%40)"
-_ADDRESS = re.compile(rf"(?<!\S)\S+?(?:{_AT}\S+|\s*{_AT}\s*[\w-]+\.\S+)")
-# Whoever adds to it, or sets it in another dash, does not hide it; three capitals are one even when more follows.
-_CODE = re.compile(
-    r"(?<![A-Za-z0-9])[A-Za-z0-9]{16,}\s*[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]\s*"
-    r"(?:[A-Z]{3}|[A-Za-z]{3}(?![A-Za-z0-9]))\S*"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came of one request.
+class LookUp:
+    """What came of one look-up.
 
     Attributes:
-        outcome: accepted, rejected, unavailable or unknown.
-        http_status: None where no status line was read.
-        detail: the MPC's reason, scrubbed, or a terse note; at most 200 characters.
-        again: nothing was processed, and asking again may help.
-        retry_after_s: how long the MPC asks to wait, seconds, at most a year; None where it does not say.
-        elapsed_ms: from the start of the connection to the end of the answer.
+        findings: by the text of a label; of what is missing, nothing was learned.
+        http_status: None where no whole answer came.
+        retry_after_s: as `bot.answers.Answer` has it.
     """
 
-    outcome: Outcome
+    findings: Mapping[str, Finding] = field(default_factory=dict)
     http_status: int | None = None
-    detail: str | None = None
-    again: bool = False
     retry_after_s: float | None = None
-    elapsed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An answer that came in time and is not too long."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """Of one request: its time, from sending or in all, seconds, and the size of its answer, bytes."""
+
+    timeout_s: float
+    in_all: bool = False
+    size: int
 
 
 class MPC:
@@ -80,6 +78,7 @@ class MPC:
     def __init__(self, *, api_url: str, timeout_s: float) -> None:
         self._url = f"{api_url}/action-codes/retrieve"
         self._status_url = f"{api_url}/submission-status"
+        self._wamo_url = f"{api_url}/wamo"
         self._timeout_s = timeout_s
 
     def retrieve(self, label: str, *, leave: Callable[[], bool]) -> Answer:
@@ -93,6 +92,30 @@ class MPC:
         answer = self._ask("POST", self._url, {"label": label}, leave=leave)
         return replace(answer, elapsed_ms=round((time.monotonic() - started) * 1000))
 
+    def look_up(self, labels: Sequence[Label], *, leave: Callable[[], bool], within_s: float) -> LookUp:
+        """Ask what there is under labels, which mails nobody.
+
+        Args:
+            labels: those that `bot.wamo.identifiers` has something for; one of a submission comes alone.
+            leave: as for `retrieve`.
+            within_s: limit for the whole, the connection included, seconds.
+        """
+        submission = labels[0].text if is_submission(labels[0].kinds) else None
+        url = self._wamo_url if submission is None else self._status_url
+        content: object = {"submission_id": submission}
+        if submission is None:
+            content = [one for label in labels for one in identifiers(label)]
+        got = self._exchange("GET", url, content, leave, _Limits(timeout_s=within_s, in_all=True, size=MAX_LOOK_UP))
+        if isinstance(got, Answer):
+            return LookUp()
+        if submission is None:
+            findings = read_wamo(got.status, got.body, labels)
+        else:
+            finding = read_submission(got.status, got.body)
+            findings = {} if finding is None else {submission: finding}
+        wait_s = retry_after(got.headers.get("Retry-After"))
+        return LookUp(findings=findings, http_status=got.status, retry_after_s=wait_s)
+
     def reach(self) -> Answer:
         """Ask the status of a submission that does not exist, which mails nobody: is there an MPC, and does it talk?
 
@@ -100,10 +123,20 @@ class MPC:
         """
         return self._ask("GET", self._status_url, {"submission_id": _NO_SUBMISSION}, leave=lambda: True)
 
-    def _ask(self, method: str, url: str, content: dict[str, str], *, leave: Callable[[], bool]) -> Answer:
+    def _ask(self, method: str, url: str, content: object, *, leave: Callable[[], bool]) -> Answer:
+        got = self._exchange(method, url, content, leave, _Limits(timeout_s=self._timeout_s, size=MAX_BODY))
+        return got if isinstance(got, Answer) else classify(got.status, got.headers, got.body)
+
+    def _exchange(
+        self, method: str, url: str, content: object, leave: Callable[[], bool], limits: _Limits
+    ) -> _Whole | Answer:
+        """Make one request; returns what came of it where no whole answer did."""
         # A session of its own for each request: a kept-alive connection that the server has just closed looks like
         # a reset after sending, and would make `unknown` of what was never sent.
-        with requests.Session() as session, Exchange(timeout_s=self._timeout_s, leave=leave) as exchange:
+        with (
+            requests.Session() as session,
+            Exchange(timeout_s=limits.timeout_s, leave=leave, in_all=limits.in_all) as exchange,
+        ):
             session.trust_env = False
             session.mount("http://", exchange.adapter)
             session.mount("https://", exchange.adapter)
@@ -118,114 +151,16 @@ class MPC:
                     stream=True,
                 ) as response:
                     status, headers = response.status_code, response.headers
-                    body = exchange.read(response, MAX_BODY + 1)
+                    body = exchange.read(response, limits.size + 1)
             except NotSentError:
                 return Answer(outcome=Outcome.UNAVAILABLE, detail="not sent: the process was paused", again=True)
             except _FAILURES as fault:
                 return _failure(exchange, fault)
         if exchange.expired:
             return _too_late(status)
-        if len(body) > MAX_BODY:
+        if len(body) > limits.size:
             return Answer(outcome=Outcome.UNKNOWN, http_status=status, detail="the answer is too long")
-        return classify(status, headers, body)
-
-
-def classify(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Say what a whole answer means (the table of outcomes in the README)."""
-    retry_after_s = _retry_after(headers.get("Retry-After"))
-    if 200 <= status < 300:
-        return _classify_success(status, body)
-    reason = scrub(_reason(body)) or None
-    if 300 <= status < 400 or status in _NOT_PROCESSED:
-        return Answer(
-            outcome=Outcome.UNAVAILABLE,
-            http_status=status,
-            detail=reason,
-            again=status in _TRY_AGAIN,
-            retry_after_s=retry_after_s,
-        )
-    outcome = Outcome.REJECTED if 400 <= status < 500 else Outcome.UNKNOWN
-    return Answer(outcome=outcome, http_status=status, detail=reason)
-
-
-def scrub(text: str) -> str:
-    """Return `text` fit for the trail and for Slack: one line of at most 200 characters.
-
-    Control and invisible characters, mark-up, e-mail addresses and whatever is shaped like an action code are
-    taken out.
-    """
-    text = re.sub(r"<(script|style)\b.*?(</\1\s*>|$)", " ", text, flags=re.IGNORECASE | re.DOTALL)
-    text = re.sub(r"<[^<>]*>|<[^<>]*$", " ", text)
-    # What does not show is dropped, not replaced: it must not hide an address or a code by cutting it in two.
-    text = "".join(_shown(one) for one in html.unescape(text))
-    text = re.sub(r"[<>*~`|]", " ", text)
-    text = _ADDRESS.sub("[e-mail address]", text)
-    text = _CODE.sub("[action code]", text)
-    text = " ".join(text.split())
-    return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1].rstrip() + "…"
-
-
-def _shown(one: str) -> str:
-    if one.isspace() or not (one.isprintable() or invisible(one)):
-        return " "
-    return "" if invisible(one) else one
-
-
-def _classify_success(status: int, body: bytes) -> Answer:
-    if not body.strip():
-        return Answer(outcome=Outcome.ACCEPTED, http_status=status)
-    try:
-        content = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return Answer(outcome=Outcome.UNKNOWN, http_status=status, detail="the answer is not JSON")
-    if isinstance(content, dict) and _reports_an_error(content):
-        return Answer(outcome=Outcome.REJECTED, http_status=status, detail=scrub(_reason(body)) or None)
-    return Answer(outcome=Outcome.ACCEPTED, http_status=status)
-
-
-def _reports_an_error(content: dict[str, Any]) -> bool:
-    said = content.get("status")
-    failed = isinstance(said, str) and said.strip().lower() in {"error", "fail", "failed"}
-    return bool(content.get("error") or content.get("errors") or failed)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _reason(body: bytes) -> str:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return body.decode("utf-8-sig", errors="replace")
-    return _told(content, depth=0)
-
-
-def _told(content: object, *, depth: int) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, dict) and depth < 3:
-        for key in _REASON_KEYS:
-            if content.get(key) and (found := _told(content[key], depth=depth + 1)):
-                return found
-    if isinstance(content, list) and depth < 3:
-        return "; ".join(filter(None, (_told(one, depth=depth + 1) for one in content[:5])))
-    return ""
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Read seconds or an HTTP date (RFC 9110, 10.2.3); whatever else stands there says nothing."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\s*[0-9]+\s*", text):
-        return min(float(text), _LONGEST_WAIT_S)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), _LONGEST_WAIT_S)
+        return _Whole(status, headers, body)
 
 
 def _too_late(status: int | None) -> Answer:

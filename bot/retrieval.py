@@ -17,8 +17,9 @@ from typing import TypeVar
 
 from bot import admission, trail
 from bot.admission import Admission, Delivery
+from bot.answers import Answer
 from bot.labels import Parsed
-from bot.mpc import MPC, Answer
+from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
 from bot.store import breaker, homes, presence, queue

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from bot.mpc import Answer
+from bot.answers import Answer
 from bot.outcomes import Outcome
 from bot.retrieval import Retrieval, TurnedAway
 from bot.sandbox import faults

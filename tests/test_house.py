@@ -18,10 +18,13 @@ README = (ROOT / "README.md").read_text()
 
 FLOORS = [
     {"bot", "canonical", "characters", "outcomes", "remedies", "tombstone"},
-    {"mistakes", "policy", "exchange"},
+    {"mistakes", "policy", "exchange", "scrubbing"},
     {"phrases"},
     {"labels"},
-    {"mpc", "wording", "config", "logs", "harvest"},
+    {"answers", "wording", "config", "logs", "harvest"},
+    {"findings"},
+    {"wamo"},
+    {"mpc"},
     {"store", "trail", "migrations", "exports"},
     {"admission", "verification", "anchors", "pruning", "importing"},
     {"retrieval"},

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot import exchange
-from bot.mpc import MAX_BODY, MPC, Answer
+from bot.answers import Answer
+from bot.mpc import MAX_BODY, MPC
 from bot.outcomes import Outcome
 from bot.sandbox import faults
 from bot.sandbox.faults import Fault

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.mpc import MAX_REASON, Answer, classify, scrub
+from bot.answers import Answer, classify
 from bot.outcomes import Outcome
+from bot.scrubbing import MAX_REASON, scrub
 
 ACCEPTED, REJECTED, UNAVAILABLE, UNKNOWN = (
     Outcome.ACCEPTED,

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from bot import labels, verification
 from bot.admission import Admission, Delivery
-from bot.mpc import MPC, Answer
+from bot.answers import Answer
+from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy, Rule
 from bot.retrieval import MOST_ATTEMPTS, Retrieval, keep_trying

@@ -8,7 +8,8 @@ import pytest
 
 from bot import labels, trail
 from bot.admission import Delivery
-from bot.mpc import MPC, Answer
+from bot.answers import Answer
+from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
 from bot.retrieval import Retrieval, TurnedAway

@@ -38,13 +38,44 @@ def submission_status(content: object, submissions: Mapping[str, Any]) -> Respon
 
 
 def wamo(content: object, tracklets: Mapping[str, Any]) -> Response:
-    """Return what is known of tracklets and submission blocks; what is not on file is simply missing."""
+    """Return what is known of tracklets and submission blocks, and which of them are not on file.
+
+    Each one that is malformed comes with a sentence, as the MPC's WAMO tutorial shows it.
+    """
     if not isinstance(content, list):
         return error(400, "a list of identifiers is expected")
     good = [one for one in content if isinstance(one, str) and _TRACKLET.fullmatch(one)]
     found = [{one: tracklets[one]} for one in good if one in tracklets]
-    malformed = [one for one in content if one not in good]
-    return Response.of_json(200, {"found": found, "malformed": malformed})
+    why = 'Note that one or more of your lines including "{}" could not be parsed as an obsid, trksub, submission_id, '
+    malformed = [[one, why.format(one) + "or submission_block_id."] for one in content if one not in good]
+    not_found = [one for one in good if one not in tracklets]
+    return Response.of_json(200, {"found": found, "malformed": malformed, "not_found": not_found})
+
+
+def observation(trksub: str, station: str, *, said: str, letter: str, **more: str) -> dict[str, Any]:
+    """Return one observation as WAMO gives it; the times, places and magnitudes are of nothing in the sky.
+
+    Args:
+        trksub: of its tracklet.
+        station: the observatory code.
+        said: what WAMO's sentence says after the 80-column line.
+        letter: its `status`.
+        more: other fields, such as `ref`, which is printed "MPS   145016".
+    """
+    obs80 = f"     {trksub:7}  C2005 10 10.39002 02 57 12.16 +09 01 47.3          16.5 Vro5016{station}"
+    return {
+        "iau_desig": None,
+        "input_type": "trkSub",
+        "obs80": obs80 if letter == "P" else None,
+        "obsid": "JueAhg010000566w0100000Te",
+        "obssubid": None,
+        "ref": None,
+        "status": letter,
+        "status_decoded": f"{obs80} (JueAhg010000566w0100000Te) {said}.",
+        "submission_block_id": "2005-10-10T11:25:48.001_0000566w_01",
+        "submission_id": "2005-10-10T11:25:48.001_0000566w",
+        **more,
+    }
 
 
 def error(status: int, why: str) -> Response:

@@ -130,11 +130,13 @@ def test_a_submission_has_a_status(mpc: SandboxMPC) -> None:
 
 
 def test_wamo_finds_what_is_there(mpc: SandboxMPC) -> None:
-    """What is not on file is missing from `found`, and what is no identifier is `malformed`."""
+    """What is not on file is missing from `found`, and what is no identifier is `malformed`, each with a sentence."""
     found = [{"iau_desig": "2024 AA1", "obsid": "x", "status": "published"}]
     mpc.tracklets |= {"5T0D452 703": found, BLOCK: []}
     answer = look_up(mpc, "wamo", ["5T0D452 703", "5T0D452 F51", BLOCK, "5T0D452", 7]).json()
-    assert answer == {"found": [{"5T0D452 703": found}, {BLOCK: []}], "malformed": ["5T0D452", 7]}
+    assert (answer["found"], answer["not_found"]) == ([{"5T0D452 703": found}, {BLOCK: []}], ["5T0D452 F51"])
+    assert [identifier for identifier, _ in answer["malformed"]] == ["5T0D452", 7]
+    assert "could not be parsed" in answer["malformed"][0][1]
     assert look_up(mpc, "wamo", {}).status_code == 400
     assert mpc.requests[0].label == "5T0D452"
 
