@@ -13,7 +13,7 @@ from bot import trail
 from bot.labels import Fault, Label, Parsed
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
-from bot.store import entry, homes, outbox, queue
+from bot.store import entry, homes, outbox, pace
 from bot.store.database import CommitUnheard, DatabaseUnavailable, Transaction
 from bot.store.outbox import Ended
 from bot.store.patience import ANSWER_S, WAIT_S
@@ -125,16 +125,7 @@ def admit(
     admission = _decide(tx, policy, rate_per_s, asker, parsed)
     _record(tx, asker, parsed, admission)
     if admission.command_id is not None:
-        url = delivery.response_url
-        entry.add(
-            tx,
-            command_id=admission.command_id,
-            asker=asker,
-            response_url=url,
-            response_url_until=None if url is None else tx.now + round(delivery.response_url_s * 1000),
-            announced=admission.wait_s is not None,
-            new=[_new_request(one) for one in admission.items],
-        )
+        enqueue(tx, asker, admission, delivery)
     if delivery.key is not None:
         outbox.keep_answer(tx, delivery.key, admission.to_json())
     return admission
@@ -166,6 +157,25 @@ def heard(write: Callable[[float], Admission], delivery: Delivery) -> Admission:
         time.sleep(AGAIN_S)
 
 
+def enqueue(tx: Transaction, asker: Asker, admission: Admission, delivery: Delivery) -> None:
+    """Queue what was admitted."""
+    url = delivery.response_url
+    entry.add(
+        tx,
+        command_id=admission.command_id or "",
+        asker=asker,
+        response_url=url,
+        response_url_until=None if url is None else tx.now + round(delivery.response_url_s * 1000),
+        announced=admission.wait_s is not None,
+        new=[_new_request(one) for one in admission.items],
+    )
+
+
+def item(label: Label, denial: Denial | None) -> Item:
+    """Return a label of a command with its own ID, and with why it is refused."""
+    return Item(request_id=trail.new_id(), label=label.text, kinds=label.kinds, stations=label.stations, denial=denial)
+
+
 def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed) -> Admission:
     labels = parsed.labels
     if refusal := policy.who(channel_id=asker.channel_id, user_id=asker.user_id):
@@ -182,8 +192,8 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
     if not wanted:
         return Admission(items=items)
     ahead = entry.ahead_of(tx, asker)
-    pause_s = queue.pause_left(tx)
-    wait_s = pause_s + (ahead + wanted) * queue.SPACING / rate_per_s
+    pause_s = pace.pause_left(tx)
+    wait_s = pause_s + (ahead + wanted) * pace.SPACING / rate_per_s
     # A queue, a pause or many labels: it is said at once that this takes a while. Otherwise the answer is near.
     slow = pause_s > 1 or ahead >= rate_per_s or wait_s * 1000 > ANNOUNCE_AFTER_MS
     return Admission(command_id=trail.new_id(), items=items, ahead=ahead, wait_s=wait_s if slow else None)
@@ -192,7 +202,7 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
 def _cool(tx: Transaction, policy: Policy, labels: tuple[Label, ...]) -> tuple[Item, ...]:
     under_way = entry.under_way(tx, [one.text for one in labels])
     return tuple(
-        _item(
+        item(
             one,
             policy.label(
                 under_way=one.text in under_way,
@@ -205,11 +215,7 @@ def _cool(tx: Transaction, policy: Policy, labels: tuple[Label, ...]) -> tuple[I
 
 
 def _refused(labels: tuple[Label, ...], denial: Denial) -> Admission:
-    return Admission(items=tuple(_item(one, denial) for one in labels), denial=denial)
-
-
-def _item(label: Label, denial: Denial | None) -> Item:
-    return Item(request_id=trail.new_id(), label=label.text, kinds=label.kinds, stations=label.stations, denial=denial)
+    return Admission(items=tuple(item(one, denial) for one in labels), denial=denial)
 
 
 def _new_request(item: Item) -> entry.NewRequest:

@@ -7,33 +7,24 @@ Whoever is alive takes the next open request. One that is found `sending` althou
 `unknown`: it may have reached the MPC, so nobody sends it again.
 """
 
-import contextlib
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from bot import admission, trail
 from bot.admission import Admission, Delivery
 from bot.answers import Answer
+from bot.departures import Departures
 from bot.labels import Parsed
+from bot.lookups import LookUps
 from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
-from bot.store import breaker, homes, presence, queue
-from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store import answered, breaker, homes, pace, presence, queue
+from bot.store.database import Database, Transaction
 from bot.trail import Asker, Event
 
-T = TypeVar("T")
-
-SEND_WITHIN_S = 5.0
-"""A request that was taken leaves within this time, or not at all: well before its process is taken for dead."""
-LATE_S = 0.008
-"""Being held up by less is what `bot.store.queue.SPACING` has room for."""
 MOST_ATTEMPTS = 4
-LONGEST_PAUSE_S = 60.0
 
 _BACKOFF_S = (1.0, 2.0, 4.0)
 
@@ -42,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """The MPC does not serve the bot at the moment: so many requests have ended without being sent."""
+    """The MPC does not serve the bot at the moment: so many requests have ended without being sent, or looked up."""
 
     count: int
 
@@ -57,6 +48,10 @@ class Retrieval:
         owner: this process, as the others know it.
         rate_per_s: most MPC requests in any second, over all processes.
         jitter: gives a number from 0 to 1, to spread repetitions.
+        stations: the team's observatory codes, for look-ups of tracklets that were typed without.
+
+    Attributes:
+        lookups: looks up what was answered.
     """
 
     def __init__(
@@ -68,6 +63,7 @@ class Retrieval:
         owner: str,
         rate_per_s: float,
         jitter: Callable[[], float],
+        stations: tuple[str, ...] = (),
     ) -> None:
         self._database = database
         self._mpc = mpc
@@ -75,7 +71,10 @@ class Retrieval:
         self._owner = owner
         self._rate_per_s = rate_per_s
         self._jitter = jitter
-        self._late_s: deque[float] = deque(maxlen=20)
+        self._departures = Departures(database)
+        self.lookups = LookUps(
+            database=database, mpc=mpc, policy=policy, departures=self._departures, owner=owner, stations=stations
+        )
 
     def admit(self, asker: Asker, parsed: Parsed, delivery: Delivery) -> Admission:
         """Decide about a command, and record the decision durably.
@@ -95,25 +94,31 @@ class Retrieval:
 
         return admission.heard(lambda within_s: self._database.write(work, within_s=within_s), delivery)
 
-    def take(self) -> queue.Taken | queue.Wait | TurnedAway:
-        """Take the next request and record its `sending`, or say how long there is nothing to send.
+    def take(self) -> queue.Taken | answered.Turn | queue.Wait | TurnedAway:
+        """Take the next request and record its `sending`, or the next look-up, or say how long there is neither.
 
         Raises:
             DatabaseUnavailable: it was not recorded, so nothing may be sent.
         """
 
-        def work(tx: Transaction) -> queue.Taken | queue.Wait | TurnedAway:
-            if (found := breaker.broken(tx)) is not None and not breaker.may_probe(tx, found):
-                gone = breaker.turn_away(tx, found)
-                homes.record(tx, [_event(one, Outcome.UNAVAILABLE, detail=breaker.reason(found)) for one in gone])
-                return TurnedAway(len(gone)) if gone else queue.Wait(None)
+        def work(tx: Transaction) -> queue.Taken | answered.Turn | queue.Wait | TurnedAway:
+            if (found := breaker.broken(tx)) is not None:
+                count = self.lookups.end(tx, answered.waiting(tx))
+                if not (may_probe := breaker.may_probe(tx, found)):
+                    gone = breaker.turn_away(tx, found)
+                    homes.record(tx, [_event(one, Outcome.UNAVAILABLE, detail=breaker.reason(found)) for one in gone])
+                    count += len(gone)
+                if count or not may_probe:
+                    return TurnedAway(count) if count else queue.Wait(None)
             taken = queue.take(tx, owner=self._owner, rate_per_s=self._rate_per_s)
             if isinstance(taken, queue.Taken):
                 # After an outage of the database this process may look dead to the others.
                 presence.beat(tx, self._owner)
                 trail.append(tx, [_event(taken, trail.SENDING)])
                 return replace(taken, probe=found is not None)
-            return taken
+            # Only where nothing can be sent now: a look-up is the lesser good.
+            turn = answered.take(tx, owner=self._owner, rate_per_s=self._rate_per_s)
+            return turn if isinstance(turn, answered.Turn) else queue.sooner(taken, turn)
 
         return self._database.write(work)
 
@@ -128,30 +133,18 @@ class Retrieval:
     def send(self, taken: queue.Taken) -> Answer:
         """Make the one POST of a request that was taken."""
         try:
-            return self._mpc.retrieve(taken.label, leave=lambda: self._leave(taken))
+            return self._mpc.retrieve(taken.label, leave=lambda: self._departures.leave(taken.taken_at))
         except Exception:
             # Whatever it was, the request may have left. The loop that called goes on.
             log.exception("request %s: the POST failed in an unforeseen way", taken.request_id)
             return Answer(outcome=Outcome.UNKNOWN, detail="the bot failed while it asked")
 
-    def _leave(self, taken: queue.Taken) -> bool:
-        """Say whether a request may leave now; one that was held up keeps those behind it at their distance.
-
-        How long a connection takes to stand is the same for all of them, or nearly: only what is more than that
-        brings two requests closer together.
-        """
-        late_s = time.monotonic() - taken.taken_at
-        self._late_s.append(late_s)
-        if (excess_s := late_s - min(self._late_s)) > LATE_S:
-            with contextlib.suppress(DatabaseUnavailable):  # the pace is the lesser good: `sending` is recorded
-                self._database.write(lambda tx: queue.delay(tx, excess_s))
-        return time.monotonic() - taken.taken_at <= SEND_WITHIN_S
-
     def finish(self, taken: queue.Taken, answer: Answer) -> Outcome | None:
         """Record what came of a request, or queue it again where nothing was processed.
 
         Returns:
-            The outcome; None where the request will be tried again, or is another process's by now.
+            The outcome; None where the request will be tried again, is to be looked up first, or is another process's
+            by now.
 
         Raises:
             DatabaseUnavailable: it was not recorded; call again.
@@ -173,39 +166,48 @@ class Retrieval:
     ) -> tuple[Outcome | None, breaker.Change | None]:
         wait_s = self._repeat_in(taken, answer)
         if answer.http_status == 429:
-            queue.pause(tx, min(answer.retry_after_s or wait_s or 1.0, LONGEST_PAUSE_S))
+            pace.pause(tx, answer.retry_after_s or wait_s or 1.0)
         if wait_s is not None:
             if not queue.put_back(tx, taken, owner=self._owner, wait_s=wait_s):
                 log.warning("request %s: it was taken over meanwhile", taken.request_id)
             return None, None
-        until = None if answer.retry_after_s is None else round(tx.now + answer.retry_after_s * 1000)
-        if not queue.end(
-            tx,
-            taken,
-            owner=self._owner,
-            outcome=answer.outcome,
-            http_status=answer.http_status,
-            detail=answer.detail,
-            until=until,
-        ):
+        looked_up = answer.outcome != Outcome.UNAVAILABLE and self.lookups.can(taken)
+        if looked_up:
+            stored = answered.keep(tx, taken, owner=self._owner, answer=answer)
+        else:
+            stored = queue.end(
+                tx,
+                taken,
+                owner=self._owner,
+                outcome=answer.outcome,
+                http_status=answer.http_status,
+                detail=answer.detail,
+                until=None if answer.retry_after_s is None else round(tx.now + answer.retry_after_s * 1000),
+            )
+        if not stored:
             # The trail says `unknown` by now. What came after all stands in the log alone.
             log.warning("request %s: it was taken over meanwhile; the MPC's answer was %s", taken.request_id, answer)
             return None, None
-        homes.record(tx, [_event(taken, answer.outcome, answer=answer)])
+        if not looked_up:
+            homes.record(tx, [_event(taken, answer.outcome, answer=answer)])
         change = breaker.note(
             tx, answer.outcome, http_status=answer.http_status, detail=answer.detail, probe=taken.probe
         )
-        return answer.outcome, change
+        return None if looked_up else answer.outcome, change
 
     def _repeat_in(self, taken: queue.Taken, answer: Answer) -> float | None:
         if not answer.again or taken.probe or taken.attempt >= MOST_ATTEMPTS:
             return None
         if answer.retry_after_s is not None:
-            return answer.retry_after_s if answer.retry_after_s <= LONGEST_PAUSE_S else None
+            return answer.retry_after_s if answer.retry_after_s <= pace.LONGEST_PAUSE_S else None
         return _BACKOFF_S[taken.attempt - 1] * (1 + self._jitter() / 2)
 
     def rescue(self) -> int:
-        """End as `unknown` what dead processes left in the middle; returns how many there were."""
+        """End what dead processes left in the middle, and what could not be looked up in time.
+
+        Returns:
+            How many became `unknown`. What was answered has its outcome.
+        """
 
         def work(tx: Transaction) -> int:
             lost = queue.orphans(tx)
@@ -213,6 +215,7 @@ class Retrieval:
             for taken, owner in lost:
                 queue.end(tx, taken, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
                 homes.record(tx, [_event(taken, Outcome.UNKNOWN, detail=detail)])
+            self.lookups.end(tx, answered.given_up(tx))
             return len(lost)
 
         return self._database.write(work)
@@ -226,23 +229,6 @@ class Retrieval:
             homes.record(tx, [_event(one, Outcome.UNAVAILABLE, detail=detail) for one in gone])
 
         self._database.write(work)
-
-
-def keep_trying(work: Callable[[], T], *, give_up: Callable[[], bool], what: str) -> T | None:
-    """Call `work` until the database takes it; None when `give_up` says so first.
-
-    What it means is on a line of the log in the meantime.
-    """
-    pause_s = 0.1
-    while True:
-        try:
-            return work()
-        except DatabaseUnavailable as fault:
-            log.error("%s; not stored yet, because the database does not answer (%s)", what, fault)  # noqa: TRY400
-        if give_up():
-            return None
-        time.sleep(pause_s)
-        pause_s = min(2.0, pause_s * 2)
 
 
 def _event(taken: queue.Taken, event: str, *, answer: Answer | None = None, detail: str | None = None) -> Event:

@@ -137,6 +137,7 @@ def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
         owner=owner,
         rate_per_s=settings.mpc_rate_per_s,
         jitter=random.random,
+        stations=settings.station_codes,
     )
 
 

@@ -9,11 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
+from typing import TypeVar
 
 from bot.admission import ANNOUNCE_AFTER_MS
-from bot.retrieval import Retrieval, TurnedAway, keep_trying
-from bot.store import presence, queue
+from bot.loop import Loop, keep_trying
+from bot.retrieval import Retrieval, TurnedAway
+from bot.store import answered, presence, queue
 from bot.store.database import Database, DatabaseUnavailable, Transaction
+
+T = TypeVar("T")
 
 MOST_IN_FLIGHT = 100
 """Five requests a second that each take the full time-out are no more than this; a thread each."""
@@ -24,63 +28,6 @@ LAST_WORDS_S = 5.0
 """How long a stopping process goes on telling Slack: a Slack that does not answer must not hold up a deploy."""
 
 log = logging.getLogger(__name__)
-
-
-class Loop:
-    """A thread that calls `step` again and again.
-
-    Args:
-        name: of the thread.
-        step: does what there is to do, and returns after how many seconds it wants to be called again; None:
-            when it is woken.
-    """
-
-    def __init__(self, name: str, step: Callable[[], float | None]) -> None:
-        self._name = name
-        self._step = step
-        self._woken = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Let `step` be called at once."""
-        self._woken.set()
-
-    def let_go(self) -> None:
-        """Make no other step; does not wait."""
-        self._stopping = True
-
-    def stop(self, *, timeout_s: float) -> bool:
-        """End after the step under way, or never begin; False where that took longer than `timeout_s`."""
-        self._stopping = True
-        self._woken.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        failures = 0
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                pause_s = self._step()
-                failures = 0
-            except DatabaseUnavailable as fault:
-                failures += 1
-                if failures == 1:
-                    log.error("%s: the database does not answer (%s); trying again", self._name, fault)  # noqa: TRY400
-                pause_s = 1.0
-            except Exception:
-                # The edge: whatever one step stumbles over must not end the thread that serves all the others.
-                failures += 1
-                log.exception("%s: an unforeseen failure; trying again", self._name)
-                pause_s = min(30.0, 2.0**failures)
-            if pause_s != 0 and not self._stopping:
-                self._woken.wait(pause_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +102,10 @@ class Worker:
             self._changed.wait_for(lambda: not self._in_flight, timeout=max(0.0, end - time.monotonic()))
             left = len(self._in_flight)
         self._giving_up = True
+        try:
+            self._retrieval.lookups.end_waiting()
+        except DatabaseUnavailable as fault:
+            log.warning("the database does not answer (%s); others will end what was answered", fault)
         if left:
             log.warning("%d requests were still under way when the time to finish was over", left)
         self._lookout.stop(timeout_s=max(1.0, end - time.monotonic()))
@@ -185,10 +136,23 @@ class Worker:
         if isinstance(taken, TurnedAway):
             self._tell_of_outcomes()
             return 0
-        with self._changed:
-            self._in_flight.add((taken.request_id, taken.attempt))
-        threading.Thread(target=self._carry, args=(taken,), name="post", daemon=True).start()
+        if isinstance(taken, answered.Turn):
+            # No attempt has this number: the attempt that was answered may not be off the list yet.
+            self._start(self._look_up, taken, {(one.request.request_id, 0) for one in taken.answered})
+        else:
+            self._start(self._carry, taken, {(taken.request_id, taken.attempt)})
         return 0
+
+    def _start(self, work: Callable[[T], None], taken: T, which: set[tuple[str, int]]) -> None:
+        with self._changed:
+            self._in_flight |= which
+        threading.Thread(target=work, args=(taken,), name="mpc", daemon=True).start()
+
+    def _done(self, which: set[tuple[str, int]]) -> None:
+        with self._changed:
+            self._in_flight -= which
+        self._sender.wake()
+        self._tell_of_outcomes()
 
     def _carry(self, taken: queue.Taken) -> None:
         try:
@@ -204,10 +168,20 @@ class Worker:
             log.exception("request %s: what came of it could not be recorded", taken.request_id)
             return
         log.info("request %s for %s: %s", taken.request_id, taken.label, outcome or "not ended yet")
-        with self._changed:
-            self._in_flight.discard((taken.request_id, taken.attempt))
-        self._sender.wake()
-        self._tell_of_outcomes()
+        self._done({(taken.request_id, taken.attempt)})
+
+    def _look_up(self, turn: answered.Turn) -> None:
+        try:
+            got = self._retrieval.lookups.make(turn)
+            keep_trying(
+                lambda: self._retrieval.lookups.finish(turn, got),
+                give_up=lambda: self._giving_up,
+                what=f"{len(turn.answered)} requests, looked up (HTTP {got.http_status})",
+            )
+        except Exception:
+            # They are overdue in a moment, and then whoever sees that ends them with the answers that are stored.
+            log.exception("what came of a look-up could not be recorded")
+        self._done({(one.request.request_id, 0) for one in turn.answered})
 
     def _tell_of_outcomes(self) -> None:
         with self._changed:
@@ -237,8 +211,7 @@ class Worker:
         return LOOK_S
 
     def _wake_for(self, found: presence.Work) -> None:
-        if found.rescue:
-            rescued = self._retrieval.rescue()
+        if found.rescue and (rescued := self._retrieval.rescue()):
             log.warning("%d requests of a process that has ended may or may not have reached the MPC", rescued)
         if found.send:
             self._sender.wake()

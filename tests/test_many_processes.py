@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bot import trail, verification
-from bot.retrieval import keep_trying
+from bot.loop import keep_trying
 from bot.store.database import Database, Transaction
 from bot.trail import Asker, Event
 from tests.conftest import BOTH, opened

@@ -9,15 +9,16 @@ import pytest
 from bot import labels, trail
 from bot.admission import Delivery
 from bot.answers import Answer
+from bot.loop import Loop
 from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
 from bot.retrieval import Retrieval, TurnedAway
 from bot.sandbox.mpc import SandboxMPC
-from bot.store import queue
+from bot.store import answered, queue
 from bot.store.database import Database, DatabaseUnavailable
 from bot.trail import Asker
-from bot.worker import Loop, Worker
+from bot.worker import Worker
 from tests.conftest import events_of
 from tests.processes import until
 
@@ -37,7 +38,7 @@ class Unheard(Retrieval):
     lost = 1
     broken = 0
 
-    def take(self) -> queue.Taken | queue.Wait | TurnedAway:
+    def take(self) -> queue.Taken | answered.Turn | queue.Wait | TurnedAway:
         """Take, and lose the answer once."""
         taken = super().take()
         if isinstance(taken, queue.Taken) and self.lost:

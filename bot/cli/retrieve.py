@@ -13,6 +13,7 @@ from bot import labels, trail, wiring, wording
 from bot.admission import Admission, Delivery
 from bot.cli.terminal import console, rich_text
 from bot.config import Settings
+from bot.findings import note
 from bot.labels import Parsed
 from bot.outcomes import Outcome
 from bot.slack import messages
@@ -96,7 +97,7 @@ def _array(parsed: Parsed, ended: tuple[Ended, ...]) -> list[dict[str, Any]]:
             "label": one.label,
             "kinds": list(one.kinds),
             "outcome": str(one.outcome),
-            "detail": one.detail or one.rule,
+            "detail": note(one.detail, one.finding) or one.rule,
             "request_id": one.request_id,
         }
         for one in ended

@@ -17,7 +17,7 @@ from slack_bolt import Ack, App
 from bot import labels, trail
 from bot.admission import Delivery
 from bot.retrieval import Retrieval
-from bot.slack import messages, trail_messages
+from bot.slack import check_messages, messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store import outbox
 from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
@@ -85,17 +85,25 @@ class Actcode:
         name, rest = sub_command
         if name == "log":
             return self._log(asker, rest)
-        return messages.NO_CHECK if name == "check" and rest.strip() else messages.USAGE
+        return self._check(asker, rest, command) if name == "check" else messages.USAGE
 
     def _retrieve(self, asker: Asker, text: str, command: dict[str, Any]) -> Message | None:
         parsed = labels.parse_all(text)
         if not parsed.labels and not parsed.faults:
             return messages.USAGE
-        url = _field(command, "response_url")
-        delivery = Delivery(key=_key(command), response_url=url, response_url_s=RESPONSE_URL_S)
-        admission = self._retrieval.admit(asker, parsed, delivery)
+        admission = self._retrieval.admit(asker, parsed, _delivery(command))
         self._wake()
         return messages.faults(parsed) if admission.invalid else messages.acknowledgement(admission)
+
+    def _check(self, asker: Asker, text: str, command: dict[str, Any]) -> Message | None:
+        parsed = labels.parse_all(text)
+        if not parsed.labels and not parsed.faults:
+            return messages.USAGE
+        admission = self._retrieval.lookups.check(asker, parsed, _delivery(command))
+        self._wake()
+        if admission.invalid:
+            return messages.faults(parsed, command="/actcode check")
+        return check_messages.acknowledgement(admission, parsed.labels)
 
     def _log(self, asker: Asker, rest: str) -> Message:
         asked = re.fullmatch(r"\s*([0-9]{1,9})?\s*(mine)?\s*", rest, re.ASCII | re.IGNORECASE)
@@ -118,6 +126,10 @@ class Actcode:
 def _field(command: dict[str, Any], name: str) -> str | None:
     value = command.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _delivery(command: dict[str, Any]) -> Delivery:
+    return Delivery(key=_key(command), response_url=_field(command, "response_url"), response_url_s=RESPONSE_URL_S)
 
 
 def _key(command: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot import wording
+from bot import findings, wording
 from bot.admission import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
@@ -33,22 +33,14 @@ _USAGE = message(
         ),
         ("Separate several by blanks, commas or semicolons. An observatory code after a tracklet (",
          Verbatim("5T0D452 703"), ") is taken for its station."),
+        (Strong("/actcode check LABEL [LABEL …]"), " looks labels up at the MPC and mails nobody; a tracklet needs its "
+         "station for it."),
         (Strong("/actcode log [N] [mine]"), " shows the last requests of this channel, or your own."),
         (Strong("/actcode help"), " shows this. For a tracklet of that name, quote it: ", Verbatim('/actcode "help"')),
     ]
 )  # fmt: skip
 USAGE = replace(_USAGE, blocks=(*_USAGE.blocks, FORM_BUTTON))
 """What `/actcode` and `/actcode help` answer."""
-
-NO_CHECK = message(
-    [
-        (
-            Strong("Nothing was sent: "),
-            "/actcode check is kept for looking labels up, which this version cannot do yet.",
-        ),
-        ("To ask for the code of a tracklet of that name, quote it: ", Verbatim('/actcode "check"')),
-    ]
-)
 
 
 def not_recorded() -> Message:
@@ -74,9 +66,9 @@ def failed() -> Message:
     )
 
 
-def faults(parsed: Parsed) -> Message:
+def faults(parsed: Parsed, *, command: str = "/actcode") -> Message:
     """Return the answer to a command that holds something that is no label: every fault, and the good ones again."""
-    return message(fault_lines(parsed, command="/actcode"), tail=len(_good(parsed, "/actcode")))
+    return message(fault_lines(parsed, command=command), tail=len(_good(parsed, command)))
 
 
 def fault_lines(parsed: Parsed, *, command: str) -> list[Text]:
@@ -135,7 +127,8 @@ def outcome_lines(ended: Sequence[Ended]) -> list[Text]:
     for number, (explanation, labels) in enumerate(groups):
         if len(labels) == 1:
             request: Text = (" Request ", Verbatim(labels[0].request_id), ".")
-            lines.append((*_label(labels[0]), ": ", Strong(explanation.word + ". "), *explanation.sentence, *request))
+            said = (Strong(explanation.word + ". "), *explanation.sentence, *_found(labels[0]))
+            lines.append((*label(labels[0]), ": ", *said, *request))
         else:
             lines.append((Strong(f"{explanation.word} ({len(labels)}). "), *explanation.sentence))
         if number + 1 == len(groups) or groups[number + 1][0].advice != explanation.advice:
@@ -165,10 +158,16 @@ def _summary(ended: Sequence[Ended]) -> Text:
 
 def bullet(one: Ended | Item) -> Text:
     """Return a label, its kinds and its request as a line of a list."""
-    return ("• ", *_label(one), " · request ", Verbatim(one.request_id))
+    found = _found(one) if isinstance(one, Ended) else ()
+    return ("• ", *label(one), " · request ", Verbatim(one.request_id), *((".", *found) if found else ()))
 
 
-def _label(one: Ended | Item) -> Text:
+def _found(one: Ended) -> Text:
+    return () if one.finding is None else (" ", *findings.sentence(one.finding))
+
+
+def label(one: Ended | Item) -> Text:
+    """Return a label with what is known of it from the command."""
     station = f", station {' and '.join(one.stations)}" if one.stations else ""
     return Verbatim(one.label), f" ({wording.kinds(one.kinds)}{station})"
 

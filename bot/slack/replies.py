@@ -19,7 +19,7 @@ from slack_sdk.webhook import WebhookClient
 
 from bot.admission import ANNOUNCE_AFTER_MS
 from bot.remedies import OF_THE_APP, explained
-from bot.slack import faults, messages
+from bot.slack import check_messages, faults, messages
 from bot.slack.richtext import Message
 from bot.store import outbox, queue
 from bot.store.database import Database, Transaction
@@ -82,7 +82,8 @@ class Replies:
         return 0 if waiting or reply is not None else None
 
     def _make(self, reply: Reply) -> None:
-        said = messages.outcomes(reply.ended)
+        check = check_messages.is_check(reply.ended)
+        said = check_messages.outcomes(reply.ended) if check else messages.outcomes(reply.ended)
         tried = [_post(reply.response_url, said)] if reply.response_url else []
         ways = (self._ephemeral, self._direct) if reply.asker.channel_id else (self._direct,)
         for way in ways:

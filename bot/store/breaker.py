@@ -56,7 +56,7 @@ def since(connection: Connection) -> tuple[int, str] | None:
 
 def may_probe(tx: Transaction, found: Broken) -> bool:
     """Say whether one request may go out all the same: it is time, and no other is out."""
-    out = select(literal(1)).where(requests.c.state == "sending").limit(literal_column("1"))
+    out = select(literal(1)).where(queue.IS_OUT).limit(literal_column("1"))
     # A clock that was set back must not keep everybody waiting for longer than a probe waits.
     due = not tx.now < found.probe_at <= tx.now + PROBE_MS
     return due and tx.connection.execute(out).first() is None
@@ -68,7 +68,7 @@ def turn_away(tx: Transaction, found: Broken) -> list[queue.Taken]:
     Returns:
         What was ended. The caller records it.
     """
-    probing = select(requests.c.command_id).where(requests.c.state == "sending")
+    probing = select(requests.c.command_id).where(queue.IS_OUT)
     return queue.end_open(
         tx,
         requests.c.command_id.not_in(probing),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select
 
 from bot.store.database import Transaction
+from bot.store.presence import CHECKED
 from bot.store.tables import commands, requests
 from bot.trail import Asker
 
@@ -28,7 +29,9 @@ class NewRequest:
 
 def under_way(tx: Transaction, labels: Collection[str]) -> set[str]:
     """Return those of the labels that are being asked for."""
-    asked = select(requests.c.label).where(requests.c.label.in_(labels), requests.c.state != "done")
+    asked = select(requests.c.label).where(
+        requests.c.label.in_(labels), requests.c.state != "done", requests.c.outcome.is_distinct_from(CHECKED)
+    )
     return set(tx.connection.execute(asked).scalars())
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from bot.findings import Finding
 from bot.store.database import Transaction
-from bot.store.presence import reply_is_due
+from bot.store.presence import CHECKED, reply_is_due
 from bot.store.tables import channels, commands, deliveries, head, pace, requests
 from bot.trail import Asker
 
@@ -20,7 +21,12 @@ RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """One request of a command, with its outcome."""
+    """One request of a command, with its outcome.
+
+    Attributes:
+        outcome: `bot.store.presence.CHECKED` where it was only looked up.
+        finding: what the MPC has under its label; None where that was not learned.
+    """
 
     request_id: str
     label: str
@@ -31,6 +37,7 @@ class Ended:
     http_status: int | None
     detail: str | None
     until: int | None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +139,7 @@ def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
             http_status=row.http_status,
             detail=row.detail,
             until=row.until,
+            finding=None if row.finding is None else Finding.from_json(row.finding),
         )
         for row in rows
     )
@@ -188,7 +196,7 @@ def under_way(connection: Connection, *, channel_id: str | None, user_id: str | 
     asked = (
         select(requests.c.label)
         .join(commands, commands.c.command_id == requests.c.command_id)
-        .where(requests.c.state != "done", whose)
+        .where(requests.c.state != "done", requests.c.outcome.is_distinct_from(CHECKED), whose)
         .order_by(requests.c.admitted_at.desc(), requests.c.place.desc())
         .limit(count)
     )

@@ -6,7 +6,7 @@ agree on the time.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, literal, select, update
+from sqlalchemy import ColumnElement, case, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.store import homes
@@ -20,12 +20,19 @@ BEAT_S = 2.0
 LONGEST_PAUSE_MS = 1_200_000
 """No channel is paused for longer: what says so was written before the clock was set back."""
 
+LOOK_UP_WITHIN_MS = 2_000
+"""A label is looked up within this time after the answer to its request, or not at all: its asker waits."""
+CHECK_WITHIN_MS = 20_000
+"""The same where looking up is all that was asked for."""
+CHECKED = "checked"
+"""Stands for the outcome of what is only looked up: no request is made, and the trail has no event of it."""
+
 _DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What there is to do: requests to send or to rescue, replies or App Homes to make, an audit channel to be told."""
+    """What there is to do: requests to send, or to end for others, replies or Homes to make, a channel to be told."""
 
     send: bool
     rescue: bool
@@ -69,7 +76,8 @@ def tidy(tx: Transaction) -> None:
 def look(tx: Transaction, *, announce_after_ms: int) -> Work:
     """Return what there is to do, in one small query; who has waited for `announce_after_ms` is due a word."""
     sends = select(literal(1)).where(requests.c.state == "open", requests.c.not_before <= tx.now)
-    lost = select(literal(1)).where(requests.c.state == "sending", ~is_alive(requests.c.owner, tx.now))
+    left = ~is_alive(requests.c.owner, tx.now) | look_up_is_overdue(tx.now)
+    lost = select(literal(1)).where(requests.c.state == "sending", left)
     waits = (
         commands.c.announced.is_(False)
         & (commands.c.open_count > 0)
@@ -94,6 +102,12 @@ def is_alive(owner: ColumnElement[str | None], now: int) -> ColumnElement[bool]:
     """Return the condition that `owner` has shown itself lately."""
     lately = select(literal(1)).where(processes.c.owner == owner, processes.c.beat_at > now - DEAD_MS)
     return lately.exists()
+
+
+def look_up_is_overdue(now: int) -> ColumnElement[bool]:
+    """Return the condition that the MPC has answered, and that nobody has looked the label up in time."""
+    patience = case((requests.c.outcome == CHECKED, CHECK_WITHIN_MS), else_=LOOK_UP_WITHIN_MS)
+    return requests.c.answered_at.is_not(None) & (requests.c.not_before + patience <= now)
 
 
 def reply_is_due(now: int) -> ColumnElement[bool]:

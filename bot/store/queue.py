@@ -10,18 +10,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, literal, literal_column, select, update
 
+from bot.store import pace
 from bot.store.database import Transaction
 from bot.store.presence import is_alive
-from bot.store.tables import commands, pace, requests
+from bot.store.tables import commands, requests
 from bot.trail import Asker
 
-# A hair more than 1/rate between two requests: what leaves evenly arrives a little unevenly.
-SPACING = 1.025
-
-LONGEST_BOOKING_MS = 120_000
-"""Twice the longest pause that the MPC is granted."""
+IS_OUT = (requests.c.state == "sending") & requests.c.answered_at.is_(None)
+"""The condition that a request may be on its way to the MPC, or waits for its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +49,16 @@ class Wait:
     seconds: float | None
 
 
-def pause_left(tx: Transaction) -> float:
-    """Return for how many seconds nobody may ask the MPC."""
-    until = tx.connection.execute(select(pace.c.paused_until)).scalar_one()
-    return float(max(0, until - tx.now) / 1000)
+def sooner(one: Wait, other: Wait) -> Wait:
+    """Return what ends first."""
+    return Wait(min((wait.seconds for wait in (one, other) if wait.seconds is not None), default=None))
 
 
 def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
     """Take the next request, and with it the installation's next turn at the MPC."""
-    due = tx.connection.execute(select(pace.c.next_at, pace.c.paused_until)).one()
-    spacing = 1000 * SPACING / rate_per_s
-    # Nobody books further ahead than this: a clock that was set back must not stop everything for hours.
-    free_at = max(at for at in (0, due.next_at, due.paused_until) if at <= tx.now + LONGEST_BOOKING_MS)
+    free_at = pace.turn_at(tx)
     row = tx.connection.execute(
-        _with_asker()
+        with_asker()
         .where(requests.c.state == "open", requests.c.not_before <= tx.now)
         .order_by(requests.c.turn, requests.c.admitted_at, requests.c.request_id)
         .limit(literal_column("1"))
@@ -81,26 +75,15 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
         .where(requests.c.request_id == row.request_id)
         .values(state="sending", owner=owner, attempts=row.attempts + 1)
     )
-    tx.connection.execute(update(pace).values(next_at=round(tx.now + spacing)))
-    return _taken(row, attempt=row.attempts + 1)
-
-
-def pause(tx: Transaction, seconds: float) -> None:
-    """Let nobody ask the MPC for so long."""
-    until = round(tx.now + seconds * 1000)
-    tx.connection.execute(update(pace).where(pace.c.paused_until < until).values(paused_until=until))
-
-
-def delay(tx: Transaction, seconds: float) -> None:
-    """Let the next requests leave so much later: the last one did, and they must not catch up with it."""
-    tx.connection.execute(update(pace).values(next_at=pace.c.next_at + round(seconds * 1000)))
+    pace.take_turn(tx, rate_per_s)
+    return taken_of(row, attempt=row.attempts + 1)
 
 
 def put_back(tx: Transaction, taken: Taken, *, owner: str, wait_s: float) -> bool:
     """Open a request again that was surely not processed; False where it is not this owner's any more."""
     changed = tx.connection.execute(
         update(requests)
-        .where(_held(taken, owner))
+        .where(is_held_by(taken, owner))
         .values(state="open", owner=None, not_before=round(tx.now + wait_s * 1000))
     )
     return changed.rowcount == 1
@@ -110,7 +93,7 @@ def reclaim(tx: Transaction, *, owner: str, at_work: Collection[str]) -> int:
     """Open again what an owner is said to be sending and, as it knows itself, is not; returns how many there were."""
     changed = tx.connection.execute(
         update(requests)
-        .where(requests.c.owner == owner, requests.c.state == "sending", requests.c.request_id.not_in(at_work))
+        .where(requests.c.owner == owner, IS_OUT, requests.c.request_id.not_in(at_work))
         .values(state="open", owner=None)
     )
     return changed.rowcount
@@ -125,12 +108,21 @@ def end(
     http_status: int | None = None,
     detail: str | None = None,
     until: int | None = None,
+    finding: str | None = None,
 ) -> bool:
     """End a request; False where it is not this owner's any more, and then nothing may be recorded."""
     changed = tx.connection.execute(
         update(requests)
-        .where(_held(taken, owner))
-        .values(state="done", owner=None, outcome=outcome, http_status=http_status, detail=detail, until=until)
+        .where(is_held_by(taken, owner))
+        .values(
+            state="done",
+            owner=None,
+            outcome=outcome,
+            http_status=http_status,
+            detail=detail,
+            until=until,
+            finding=finding,
+        )
         .returning(requests.c.command_id)
     ).one_or_none()
     if changed is not None:
@@ -148,7 +140,7 @@ def end_open(
     until: int | None = None,
 ) -> list[Taken]:
     """End requests that nobody has sent; returns them."""
-    rows = tx.connection.execute(_with_asker().where(which, requests.c.state == "open")).all()
+    rows = tx.connection.execute(with_asker().where(which, requests.c.state == "open")).all()
     if not rows:
         return []
     ended = requests.c.request_id.in_([row.request_id for row in rows])
@@ -159,7 +151,7 @@ def end_open(
     )
     for command_id, count in Counter(row.command_id for row in rows).items():
         _count_down(tx, command_id, count)
-    return [_taken(row, attempt=row.attempts) for row in rows]
+    return [taken_of(row, attempt=row.attempts) for row in rows]
 
 
 def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> list[Taken]:
@@ -169,8 +161,8 @@ def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> 
 
 def orphans(tx: Transaction) -> list[tuple[Taken, str]]:
     """Return the requests whose owner is dead while they were being sent, and that owner."""
-    lost = _with_asker().where(requests.c.state == "sending", ~is_alive(requests.c.owner, tx.now))
-    return [(_taken(row, attempt=row.attempts), row.owner) for row in tx.connection.execute(lost)]
+    lost = with_asker().where(IS_OUT, ~is_alive(requests.c.owner, tx.now))
+    return [(taken_of(row, attempt=row.attempts), row.owner) for row in tx.connection.execute(lost)]
 
 
 def drop(tx: Transaction, command_ids: Iterable[str]) -> None:
@@ -180,13 +172,15 @@ def drop(tx: Transaction, command_ids: Iterable[str]) -> None:
     tx.connection.execute(delete(commands).where(commands.c.command_id.in_(gone)))
 
 
-def _with_asker() -> Select[Any]:
+def with_asker() -> Select[Any]:
+    """Return the query for requests, from which `taken_of` makes what it says."""
     return select(requests, commands.c.source, commands.c.team_id, commands.c.channel_id, commands.c.user_id).join(
         commands, commands.c.command_id == requests.c.command_id
     )
 
 
-def _taken(row: Row[Any], *, attempt: int) -> Taken:
+def taken_of(row: Row[Any], *, attempt: int) -> Taken:
+    """Return what a row of `with_asker` says, as of now."""
     return Taken(
         request_id=row.request_id,
         command_id=row.command_id,
@@ -199,16 +193,42 @@ def _taken(row: Row[Any], *, attempt: int) -> Taken:
     )
 
 
-def _held(taken: Taken, owner: str) -> ColumnElement[bool]:
+def is_held_by(taken: Taken, owner: str) -> ColumnElement[bool]:
     """Return the condition that this attempt is under way: the same owner may have begun the next one meanwhile."""
     same = (requests.c.request_id == taken.request_id) & (requests.c.attempts == taken.attempt)
     return same & (requests.c.owner == owner) & (requests.c.state == "sending")
 
 
-def _count_down(tx: Transaction, command_id: str, by: int) -> None:
-    tx.connection.execute(
-        update(commands).where(commands.c.command_id == command_id).values(open_count=commands.c.open_count - by)
+def begin_look_ups(tx: Transaction, command_id: str) -> None:
+    """Let the labels of a command be looked up, if all of them have their answer: one look-up serves many."""
+    other = requests.alias()
+    unanswered = select(literal(1)).where(
+        other.c.command_id == command_id,
+        (other.c.state == "open") | ((other.c.state == "sending") & other.c.answered_at.is_(None)),
     )
+    tx.connection.execute(
+        update(requests)
+        .where(
+            requests.c.command_id == command_id,
+            requests.c.state == "sending",
+            requests.c.not_before > tx.now,
+            requests.c.finding.is_(None),
+            ~unanswered.exists(),
+        )
+        .values(not_before=tx.now)
+    )
+
+
+def _count_down(tx: Transaction, command_id: str, by: int) -> None:
+    left = tx.connection.execute(
+        update(commands)
+        .where(commands.c.command_id == command_id)
+        .values(open_count=commands.c.open_count - by)
+        .returning(commands.c.open_count)
+    ).scalar()
+    if left:
+        begin_look_ups(tx, command_id)
+        return
     tx.connection.execute(
         update(commands)
         .where(commands.c.command_id == command_id, commands.c.open_count == 0, commands.c.source != "cli")

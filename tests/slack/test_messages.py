@@ -408,6 +408,7 @@ def test_the_usage_shows_what_can_be_typed() -> None:
     """Every kind of label is there with an example that the parser takes, and so are the sub-commands."""
     told = shown(messages.USAGE)
     assert told.startswith(USAGE)
+    assert "/actcode check LABEL [LABEL …]" in told
     assert "/actcode log [N] [mine]" in told
     assert "/actcode help" in told
     for one in elements(messages.USAGE):
@@ -419,7 +420,6 @@ def test_the_usage_shows_what_can_be_typed() -> None:
     ("make", "says"),
     [
         (messages.not_recorded, ["Nothing was sent: ", "audit trail could not be written", "Try again in a minute"]),
-        (lambda: messages.NO_CHECK, ["Nothing was sent: ", "cannot do yet", '/actcode "check"']),
         (messages.failed, ["is not known", "/actcode log before you ask again", "whoever runs the bot"]),
     ],
 )

@@ -1,0 +1,44 @@
+"""The last moment before a request leaves for the MPC: whether it still may, and who must keep their distance.
+
+It knows how late is too late. It refuses to know what leaves.
+"""
+
+import contextlib
+import time
+from collections import deque
+
+from bot.store import pace
+from bot.store.database import Database, DatabaseUnavailable
+
+SEND_WITHIN_S = 5.0
+"""A request that was taken leaves within this time, or not at all: well before its process is taken for dead."""
+LATE_S = 0.008
+"""Being held up by less is what `bot.store.pace.SPACING` has room for."""
+
+
+class Departures:
+    """All that leaves this process for the MPC.
+
+    Args:
+        database: where the pace is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._late_s: deque[float] = deque(maxlen=20)
+
+    def leave(self, taken_at: float) -> bool:
+        """Say whether what was taken then may leave now; what was held up keeps those behind it at their distance.
+
+        How long a connection takes to stand is the same for all of them, or nearly: only what is more than that
+        brings two requests closer together.
+
+        Args:
+            taken_at: when its turn was taken, `time.monotonic()`.
+        """
+        late_s = time.monotonic() - taken_at
+        self._late_s.append(late_s)
+        if (excess_s := late_s - min(self._late_s)) > LATE_S:
+            with contextlib.suppress(DatabaseUnavailable):  # the pace is the lesser good: `sending` is recorded
+                self._database.write(lambda tx: pace.delay(tx, excess_s))
+        return time.monotonic() - taken_at <= SEND_WITHIN_S
