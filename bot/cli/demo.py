@@ -19,6 +19,7 @@ from bot.cli.terminal import console, printable
 from bot.config import Settings
 from bot.sandbox import faults
 from bot.sandbox.mpc import SandboxMPC
+from bot.sandbox.mpc_answers import observation
 from bot.sandbox.records import View
 from bot.sandbox.slack import SandboxSlack
 from bot.slack import views
@@ -34,6 +35,7 @@ Type what an observer would type; Ctrl-D ends. For example:
 
   /actcode A10cnQO                     the MPC takes it
   /actcode 00000DwbEz 5T0D452 703      two tracklets; 703 is the station of the second
+  /actcode check 5T0D452 703           what the MPC has under a label; nobody is mailed
   /actcode 2015 AC2                    a designation, which is no label
   /actcode lost                        the MPC has no such label
   /actcode blocked                     the MPC refuses to talk to the bot
@@ -45,11 +47,22 @@ Type what an observer would type; Ctrl-D ends. For example:
 """
 
 
+PUBLISHED = observation(
+    "29149",
+    "703",
+    letter="P",
+    said="has been identified as (29149) and published in MPS   145016",
+    iau_desig="29149",
+    ref="MPS   145016",
+)
+
+
 def run(environ: Mapping[str, str]) -> int:
     """Prompt for slash commands on a terminal, or read one a line from a pipe; returns 0 at the end."""
     with tempfile.TemporaryDirectory(prefix="actcode-demo-") as folder, SandboxMPC() as mpc, SandboxSlack() as slack:
         settings = _settings(environ, Path(folder), mpc, slack)
         logs.set_up(max_level(settings.log_level), settings.log_format)
+        mpc.tracklets["5T0D452 703"] = [PUBLISHED] * 3
         mpc.always("lost", faults.answer(404, {"error": "no submission with this label"}))
         mpc.always("blocked", faults.answer(403, "Forbidden"))
         mpc.always("broken", faults.answer(500, "Internal Server Error"))
