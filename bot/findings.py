@@ -98,7 +98,7 @@ def note(reason: str | None, finding: Finding | None) -> str | None:
     if reason is None:
         return _cut(found, MAX_REASON)
     reason = _cut(reason, max(_LEAST_OF_A_REASON, MAX_REASON - len(found) - 2))
-    return _cut(f"{reason}; {found}", MAX_REASON)
+    return _cut(f"{reason}; {found[:1].lower()}{found[1:]}", MAX_REASON)
 
 
 def _told(finding: Finding) -> Text:

@@ -75,8 +75,8 @@ def grow_old(database: Database, seconds: float) -> None:
     ("answer", "detail"),
     [
         (OK, SAID),
-        (REJECTED, f"no such label; {SAID}"),
-        (Answer(outcome=Outcome.UNKNOWN, detail="cut off"), f"cut off; {SAID}"),
+        (REJECTED, f"no such label; u{SAID[1:]}"),
+        (Answer(outcome=Outcome.UNKNOWN, detail="cut off"), f"cut off; u{SAID[1:]}"),
     ],
 )  # fmt: skip
 def test_what_was_found_is_a_detail_of_the_outcome(database: Database, answer: Answer, detail: str) -> None:

@@ -252,12 +252,14 @@ def test_a_reason_comes_first_and_leaves_room() -> None:
     """The detail of an outcome has both, and what was found stays whole."""
     finding = Finding(known=Known.NOTHING, kind="trksub", stations=("703",))
     told = findings.note(None, finding)
-    assert findings.note("no such label", finding) == f"no such label; {told}"
+    assert told is not None
+    told = f"; t{told[1:]}"
+    assert findings.note("no such label", finding) == f"no such label{told}"
     both = findings.note("x" * 200, finding)
     assert both is not None
     assert len(both) == 200
     assert both.startswith("x" * 90)
-    assert both.endswith(f"…; {told}")
+    assert both.endswith(f"…{told}")
     assert findings.note("no such label", None) == "no such label"
     wordy = Finding(known=Known.OBSERVED, kind="trksub", groups=tuple(Group(count=1, fate="y" * 90) for _ in range(3)))
     assert len(findings.note("x" * 200, wordy) or "") == 200
