@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -106,6 +107,20 @@ def test_what_must_not_leave_any_more_does_not(sandbox: SandboxMPC) -> None:
     sandbox.refuse()
     assert look_up(sandbox, parse(SUBMISSION)) == LookUp()
     assert sandbox.requests == []
+
+
+def test_the_limit_holds_for_the_whole(sandbox: SandboxMPC) -> None:
+    """What passes before the request leaves is taken from the time for its answer."""
+
+    def leave() -> bool:
+        threading.Event().wait(0.8)
+        return True
+
+    sandbox.fail(None, faults.hang(), endpoint="wamo")
+    started = time.monotonic()
+    got = MPC(api_url=sandbox.url, timeout_s=9).look_up([parse("5T0D452 703")], leave=leave, within_s=1)
+    assert got == LookUp()
+    assert 0.9 < time.monotonic() - started < 1.6
 
 
 def test_the_connection_counts_as_well() -> None:

@@ -37,12 +37,11 @@ REJECTED = Answer(outcome=Outcome.REJECTED, http_status=404, detail="no such lab
 
 
 def turn(retrieval: Retrieval) -> Turn:
-    """Take the next look-up, when its turn comes."""
-    end = time.monotonic() + 5
+    """Take the next look-up, which is due, when its turn comes."""
     while not isinstance(got := retrieval.take(), Turn):
         assert isinstance(got, Wait)
         assert got.seconds is not None
-        assert time.monotonic() < end
+        assert got.seconds < 1
         threading.Event().wait(got.seconds)
     return got
 
