@@ -77,9 +77,9 @@ class LookUps:
     def _check(self, tx: Transaction, asker: Asker, parsed: Parsed, delivery: Delivery) -> Admission:
         if delivery.key is not None and (kept := outbox.answered(tx, delivery.key)) is not None:
             return Admission.from_json(kept)
-        denial = self._policy.who(channel_id=asker.channel_id, user_id=asker.user_id) or self._policy.size(
-            len(parsed.labels)
-        )
+        denial = self._policy.who(channel_id=asker.channel_id, user_id=asker.user_id)
+        if denial is None and not parsed.faults:
+            denial = self._policy.size(len(parsed.labels))
         if denial is not None or parsed.faults:
             decided = Admission(invalid=denial is None, denial=denial)
         else:
