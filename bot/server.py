@@ -5,8 +5,11 @@ what is under way is somebody's request.
 """
 
 import contextlib
+import os
+import shutil
 import signal
 import socket
+import tempfile
 import time
 from contextlib import ExitStack
 from types import FrameType
@@ -59,7 +62,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Build the service of this process; called after the fork."""
         database = self._open.enter_context(wiring.database_of(self.settings))
         self.service = wiring.service(self.settings, database)
-        return Site(app=self.service.app, database=database, signing_secret=self.settings.slack_signing_secret or "")
+        return Site(
+            app=self.service.app,
+            database=database,
+            signing_secret=self.settings.slack_signing_secret or "",
+            numbers=self.service.numbers,
+        )
 
     def close(self) -> None:
         """Let go of what `load` opened."""
@@ -67,7 +75,16 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises SystemExit."""
-        GentleArbiter(self).run()
+        # Each worker counts in files of its own there, and whichever is asked for the numbers adds them all up. A
+        # worker that has ended leaves its files: what it counted has happened.
+        folder = tempfile.mkdtemp(prefix="actcode-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        master = os.getpid()
+        try:
+            GentleArbiter(self).run()
+        finally:
+            if os.getpid() == master:  # the workers come through here, too
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class GentleArbiter(Arbiter):  # type: ignore[misc]

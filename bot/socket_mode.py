@@ -18,11 +18,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from slack_bolt import App, BoltRequest
 
 from bot import health, wiring
-from bot.config import Settings
+from bot.config import ConfigurationError, Settings
 from bot.socket_line import Line
 from bot.socket_link import Envelope
 from bot.socket_ticket import Tickets
-from bot.store.database import Database
 
 LOOK_S = 0.1
 
@@ -36,7 +35,7 @@ def serve(settings: Settings) -> None:
     with wiring.database_of(settings) as database, _signals() as (told, tell):
         service = wiring.service(settings, database)
         line = _line(settings, service, given_up=lambda: tell.send(b"!"))
-        with _health_server(settings.metrics_port, database, line):
+        with _health_server(settings.metrics_port, service, line):
             service.worker.start()
             try:
                 with _held(line):
@@ -91,7 +90,10 @@ def _held(line: Line) -> Iterator[None]:
 
 def _line(settings: Settings, service: wiring.Service, *, given_up: Callable[[], object]) -> Line:
     tickets = Tickets(
-        api_url=settings.slack_api_url, app_token=settings.slack_app_token, timeout_s=wiring.SLACK_TIMEOUT_S
+        api_url=settings.slack_api_url,
+        app_token=settings.slack_app_token,
+        timeout_s=wiring.SLACK_TIMEOUT_S,
+        failed=service.failed,
     )
     return Line(
         ticket=lambda switched_off: tickets.ask(switched_off=switched_off),
@@ -120,14 +122,15 @@ def acknowledgement(app: App, envelope: Envelope) -> str | None:
 
 
 @contextmanager
-def _health_server(port: int | None, database: Database, line: Line) -> Iterator[None]:
+def _health_server(port: int | None, service: wiring.Service, line: Line) -> Iterator[None]:
     if port is None:
         yield
         return
 
     def site(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         asked, path = environ["REQUEST_METHOD"] in {"GET", "HEAD"}, environ["PATH_INFO"]
-        found = health.answer(path, database, socket_mode=line.standing) if asked else None
+        more = {"socket_mode": line.standing}
+        found = health.answer(path, service.database, service.numbers, **more) if asked else None
         if found is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"There is nothing here.\n"]
@@ -139,7 +142,11 @@ def _health_server(port: int | None, database: Database, line: Line) -> Iterator
         def log_message(self, *_: Any) -> None:
             """Keep no log of accesses."""
 
-    with make_server("127.0.0.1", port, site, WSGIServer, Quiet) as server:
+    try:
+        server = make_server("127.0.0.1", port, site, WSGIServer, Quiet)
+    except OSError as fault:
+        raise ConfigurationError([f"METRICS_PORT: nobody can listen on {port} ({fault.strerror})."]) from fault
+    with server:
         thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
         thread.start()
         try:

@@ -4,12 +4,13 @@ Source: Slack's pages on `apps.connections.open` and on rate limits.
 """
 
 import logging
+from collections.abc import Callable
 from http.client import HTTPException
 
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.config import ConfigurationError
+from bot.slack.client import Client
 
 NEW_TOKEN = "Make a new app-level token (xapp-…) on the app's page Basic Information."  # noqa: S105 - a sentence
 FOR_GOOD = {
@@ -47,16 +48,19 @@ class Tickets:
         api_url: of Slack's Web API.
         app_token: `xapp-…`.
         timeout_s: of one call.
+        failed: called with the method, and with what a call failed with, in a word.
 
     Attributes:
         proxy: the URL of the HTTP proxy that the environment names, for the connections, too; or None.
     """
 
-    def __init__(self, *, api_url: str, app_token: str | None, timeout_s: int) -> None:
+    def __init__(
+        self, *, api_url: str, app_token: str | None, timeout_s: int, failed: Callable[[str, str], None]
+    ) -> None:
         # The client says each failure once more, by itself, and each time.
         silent = logging.getLogger("slack_sdk.tickets")
         silent.setLevel(logging.CRITICAL + 1)
-        self._client = WebClient(base_url=api_url, timeout=timeout_s, retry_handlers=[], logger=silent)
+        self._client = Client(base_url=api_url, timeout=timeout_s, retry_handlers=[], logger=silent, failed=failed)
         self._app_token = app_token or ""
         self.proxy: str | None = self._client.proxy
 

@@ -146,6 +146,7 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
     if rows:
         tx.connection.execute(insert(events), rows)
         tx.connection.execute(update(head).where(head.c.one == 1).values(seq=tx.seq, hash=tx.hash))
+        tx.recorded += [row["event"] for row in rows]
     return [row["seq"] for row in rows]
 
 

@@ -33,10 +33,12 @@ class Site:
         app: Bolt's.
         database: whose health is told.
         signing_secret: with which Slack signs.
+        numbers: returns the text of `/metrics`.
     """
 
-    def __init__(self, *, app: App, database: Database, signing_secret: str) -> None:
+    def __init__(self, *, app: App, database: Database, signing_secret: str, numbers: Callable[..., bytes]) -> None:
         self._app = app
+        self._numbers = numbers
         self._database = database
         self._verifier = SignatureVerifier(signing_secret)
 
@@ -56,7 +58,7 @@ class Site:
         match environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""):
             case "POST", "/slack/events":
                 return self._slack(environ)
-            case "GET" | "HEAD", path if found := health.answer(path, self._database):
+            case "GET" | "HEAD", path if found := health.answer(path, self._database, self._numbers):
                 return found
             case _:
                 return HTTPStatus.NOT_FOUND, "text/plain", b"There is nothing here.\n"

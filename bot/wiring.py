@@ -4,9 +4,10 @@ It knows how the rooms fit together. It refuses to decide anything.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import trail
@@ -26,6 +27,10 @@ INTERACTION_TIMEOUT_S = 2
 """Of the 3 s after which Slack takes an interaction for lost, and in which a `trigger_id` can be used."""
 
 
+def _not_counted(_method: str, _error: str) -> None:
+    """Where nobody reads numbers, as on the terminal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
     """What a command on the terminal works with."""
@@ -37,11 +42,18 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What serves Slack."""
+    """What serves Slack.
+
+    Attributes:
+        numbers: returns the text of `/metrics`.
+        failed: counts a call that Slack did not take.
+    """
 
     database: Database
     worker: Worker
     app: "App"
+    numbers: Callable[..., bytes]
+    failed: Callable[[str, str], None]
 
 
 @contextmanager
@@ -67,7 +79,8 @@ def database_of(settings: Settings) -> Iterator[Database]:
 def terminal(settings: Settings, database: Database) -> Terminal:
     """Build what `retrieve` needs: the same use case, and nobody to tell but who waits for it."""
     owner = trail.new_id()
-    retrieval = _retrieval(settings, database, owner)
+    mpc = MPC(api_url=settings.mpc_api_url, timeout_s=settings.mpc_timeout_s)
+    retrieval = _retrieval(settings, database, owner, mpc)
     errands = _errands(settings, database, owner) if settings.slack_bot_token and settings.audit_channel else None
     if errands is not None:
         errands = Errands(reply=lambda: None, tell=errands.tell)
@@ -79,7 +92,8 @@ def terminal(settings: Settings, database: Database) -> Terminal:
 
 
 def service(settings: Settings, database: Database) -> Service:
-    """Build what `serve` needs; nothing runs yet."""
+    """Build what `serve` needs; nothing runs yet. What goes on in `database` is counted from now on."""
+    from bot.metrics import MeasuredMPC, Metrics  # noqa: PLC0415 - nor does it load Prometheus' client
     from bot.slack.actcode import Actcode  # noqa: PLC0415 - the terminal does not load Bolt
     from bot.slack.app import build_app  # noqa: PLC0415
     from bot.slack.form import Form  # noqa: PLC0415
@@ -87,9 +101,12 @@ def service(settings: Settings, database: Database) -> Service:
     from bot.slack.shortcuts import MessageShortcut  # noqa: PLC0415
 
     owner = trail.new_id()
-    retrieval = _retrieval(settings, database, owner)
-    quick = slack_client(settings, timeout_s=INTERACTION_TIMEOUT_S)
-    errands = _errands(settings, database, owner)
+    metrics = Metrics()
+    database.observer = metrics
+    mpc = MeasuredMPC(api_url=settings.mpc_api_url, timeout_s=settings.mpc_timeout_s, answered=metrics.asked)
+    retrieval = _retrieval(settings, database, owner, mpc)
+    quick = slack_client(settings, metrics.slack_failed, timeout_s=INTERACTION_TIMEOUT_S)
+    errands = _errands(settings, database, owner, metrics.slack_failed)
     home = AppHome(database=database, client=quick, policy=policy_of(settings), owner=owner)
 
     def reply() -> float | None:
@@ -98,11 +115,17 @@ def service(settings: Settings, database: Database) -> Service:
 
     worker = Worker(database=database, retrieval=retrieval, owner=owner, errands=replace(errands, reply=reply))
     home.wake = worker.wake_replier
-    form = Form(client=quick, retrieval=retrieval, policy=policy_of(settings), wake=worker.wake)
-    actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake)
+    form = Form(client=quick, retrieval=retrieval, policy=policy_of(settings), wake=worker.wake, count=metrics.command)
+    actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake, count=metrics.command)
     surfaces = (actcode, form, MessageShortcut(form=form), home)
-    app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces)
-    return Service(database=database, worker=worker, app=app)
+    app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces, acknowledged=metrics.acknowledged)
+    return Service(
+        database=database,
+        worker=worker,
+        app=app,
+        numbers=partial(metrics.text, database),
+        failed=metrics.slack_failed,
+    )
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -116,23 +139,26 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def slack_client(settings: Settings, *, timeout_s: int = SLACK_TIMEOUT_S) -> "WebClient":
+def slack_client(
+    settings: Settings, failed: Callable[[str, str], None] = _not_counted, *, timeout_s: int = SLACK_TIMEOUT_S
+) -> "WebClient":
     """Build a client of the Web API with the bot's token, which never repeats a call by itself."""
-    from slack_sdk import WebClient  # noqa: PLC0415 - the terminal does not load it without need
+    from bot.slack.client import Client  # noqa: PLC0415 - the terminal does not load it without need
 
     # Its default would send a post again whose connection broke after Slack had taken it.
-    return WebClient(
+    return Client(
         token=settings.slack_bot_token,
         base_url=settings.slack_api_url,
         timeout=timeout_s,
         retry_handlers=[],
+        failed=failed,
     )
 
 
-def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
+def _retrieval(settings: Settings, database: Database, owner: str, mpc: MPC) -> Retrieval:
     return Retrieval(
         database=database,
-        mpc=MPC(api_url=settings.mpc_api_url, timeout_s=settings.mpc_timeout_s),
+        mpc=mpc,
         policy=policy_of(settings),
         owner=owner,
         rate_per_s=settings.mpc_rate_per_s,
@@ -141,12 +167,14 @@ def _retrieval(settings: Settings, database: Database, owner: str) -> Retrieval:
     )
 
 
-def _errands(settings: Settings, database: Database, owner: str) -> Errands:
+def _errands(
+    settings: Settings, database: Database, owner: str, failed: Callable[[str, str], None] = _not_counted
+) -> Errands:
     from bot.slack.audit_channel import AuditChannel  # noqa: PLC0415
     from bot.slack.replies import Replies  # noqa: PLC0415
 
-    client = slack_client(settings)
-    replies = Replies(database=database, client=client, owner=owner)
+    client = slack_client(settings, failed)
+    replies = Replies(database=database, client=client, owner=owner, failed=failed)
     if settings.audit_channel is None:
         return Errands(reply=replies.step, tell=lambda: None)
     channel = AuditChannel(database=database, client=client, channel_id=settings.audit_channel, owner=owner)

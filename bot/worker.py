@@ -12,6 +12,7 @@ from itertools import cycle
 from typing import TypeVar
 
 from bot.admission import ANNOUNCE_AFTER_MS
+from bot.logs import about
 from bot.loop import Loop, keep_trying
 from bot.retrieval import Retrieval, TurnedAway
 from bot.store import answered, presence, queue
@@ -140,7 +141,7 @@ class Worker:
             # No attempt has this number: the attempt that was answered may not be off the list yet.
             self._start(self._look_up, taken, {(one.request.request_id, 0) for one in taken.answered})
         else:
-            self._start(self._carry, taken, {(taken.request_id, taken.attempt)})
+            self._start(about(taken.request_id)(self._carry), taken, {(taken.request_id, taken.attempt)})
         return 0
 
     def _start(self, work: Callable[[T], None], taken: T, which: set[tuple[str, int]]) -> None:

@@ -63,4 +63,4 @@ def client_of(database: Database, **settings: str) -> Client:
     service = wiring.service(
         config.load({"SLACK_BOT_TOKEN": "xoxb-1", "DATABASE_URL": str(database.engine.url), **settings}), database
     )
-    return Client(Site(app=service.app, database=database, signing_secret=SECRET), database)
+    return Client(Site(app=service.app, database=database, signing_secret=SECRET, numbers=service.numbers), database)

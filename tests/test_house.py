@@ -10,7 +10,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from bot import config
-from bot.cli import doctor, parser
+from bot.cli import parser
+from bot.doctor import manifest as used
 from bot.store.database import SCHEMA
 
 ROOT = Path(__file__).parent.parent
@@ -29,12 +30,12 @@ FLOORS = [
     {"admission", "verification", "anchors", "pruning", "importing"},
     {"departures", "lookups"},
     {"retrieval"},
-    {"worker", "health"},
+    {"worker", "health", "metrics"},
     {"slack"},
     {"wiring"},
     {"socket_link", "socket_ticket", "socket_trouble"},
     {"socket_line"},
-    {"web", "socket_mode"},
+    {"web", "socket_mode", "doctor"},
     {"server"},
     {"cli"},
     {"__main__"},
@@ -43,7 +44,7 @@ FLOORS = [
 
 OUTSIDE = {
     "slack_bolt": {"slack", "web", "socket_mode", "wiring"},
-    "slack_sdk": {"slack", "web", "socket_ticket", "wiring", "cli", "sandbox"},
+    "slack_sdk": {"slack", "web", "socket_ticket", "wiring", "cli", "doctor", "sandbox"},
     "requests": {"mpc", "exchange"},
     "urllib3": {"mpc", "exchange"},
     "sqlalchemy": {"store", "loop", "trail", "verification", "anchors", "pruning", "importing", "migrations"},
@@ -51,7 +52,7 @@ OUTSIDE = {
     "gunicorn": {"server"},
     "rich": {"cli"},
     "websockets": {"sandbox", "socket_link"},
-    "prometheus_client": {"health"},
+    "prometheus_client": {"metrics"},
     "dotenv": {"config"},
 }
 """Libraries, and the only rooms that know them."""
@@ -134,8 +135,8 @@ def test_the_readme_shows_the_usage_that_the_program_prints() -> None:
 def test_the_manifest_asks_for_the_scopes_that_are_used() -> None:
     """The doctor looks for the scopes of manifest.json; the commands are the ones that are served."""
     manifest = json.loads((ROOT / "manifest.json").read_text())
-    assert tuple(manifest["oauth_config"]["scopes"]["bot"]) == doctor.SCOPES
-    assert [one["command"] for one in manifest["features"]["slash_commands"]] == ["/actcode"]
+    assert tuple(manifest["oauth_config"]["scopes"]["bot"]) == used.SCOPES
+    assert [one["command"] for one in manifest["features"]["slash_commands"]] == list(used.COMMANDS)
 
 
 LIMITS = {

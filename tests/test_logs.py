@@ -3,6 +3,10 @@
 import io
 import json
 import logging
+import os
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 
@@ -129,25 +133,25 @@ def test_a_line_of_json_can_be_parsed() -> None:
     """Each event is one line of JSON with its time in UTC, whatever characters it holds."""
     with logged("INFO", "json") as written:
         log = logging.getLogger("bot.test")
-        log.info('quotes " and \\, \n a second line, \x00\x1b, \u2028, Zażółć, \ud800')
+        log.info('quotes " and \\, \n a second line, \x00\x1b\x85, \u2028, Zażółć, \ud800')
         log.warning("the label %s", "A10cnQO")
         try:
             fail("x")
         except RuntimeError:
             log.exception("it failed")
-        lines = [json.loads(line) for line in written().split("\n")[:-1]]
-    assert [set(line) for line in lines] == [{"at", "level", "logger", "message"}] * 2 + [
-        {"at", "level", "logger", "message", "trace"}
-    ]
-    assert lines[0]["message"] == 'quotes " and \\, \n a second line, \x00\x1b, \u2028, Zażółć, \ud800'
-    assert lines[1] | {"at": ""} == {
-        "at": "",
+        lines = [json.loads(line) for line in written().splitlines()]
+    keys = {"time", "level", "logger", "message", "process"}
+    assert [set(line) for line in lines] == [keys, keys, {*keys, "exception"}]
+    assert lines[0]["message"] == 'quotes " and \\, \n a second line, \x00\x1b\x85, \u2028, Zażółć, \ud800'
+    assert lines[1] | {"time": ""} == {
+        "time": "",
         "level": "WARNING",
         "logger": "bot.test",
         "message": "the label A10cnQO",
+        "process": os.getpid(),
     }
-    assert lines[2]["trace"].startswith("Traceback")
-    assert all(line["at"].endswith("Z") and len(line["at"]) == len("2026-01-01T00:00:00.000Z") for line in lines)
+    assert lines[2]["exception"].startswith("Traceback")
+    assert all(line["time"].endswith("Z") and len(line["time"]) == len("2026-01-01T00:00:00.000Z") for line in lines)
 
 
 def test_a_line_of_text_says_when_how_grave_and_where() -> None:
@@ -218,3 +222,73 @@ def test_setting_up_twice_does_not_log_twice() -> None:
         logs.set_up("INFO", "text")
         logging.getLogger("bot.test").info("once")
         assert written().count("once") == 1
+
+
+def test_a_line_tells_its_request(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever logs while a request is under way, ours or a library, on the thread of that request and no other."""
+    with logged("INFO", "json") as written:
+        with logs.about("0123456789ab"):
+            logging.getLogger("urllib3.connectionpool").warning("a retry")
+            other = threading.Thread(target=logging.getLogger("bot.test").info, args=("of another",))
+            other.start()
+            other.join()
+        logging.getLogger("bot.test").info("afterwards")
+        lines = [json.loads(line) for line in written().splitlines()]
+    assert [line.get("request_id") for line in lines] == ["0123456789ab", None, None]
+    assert capsys.readouterr().err == ""
+
+
+@contextmanager
+def taken_over(form: str) -> Iterator[Callable[[], str]]:
+    """Take the process over as `serve` does, and put all back at the end."""
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    with logged("INFO", form) as written, warnings.catch_warnings():
+        warnings.simplefilter("always")
+        try:
+            logs.take_over("INFO", form)
+            yield written
+        finally:
+            sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+            logging.captureWarnings(capture=False)
+
+
+def test_whatever_comes_to_standard_error_is_a_line_of_json() -> None:
+    """Prints of libraries, warnings, errors that end a thread or that cannot be raised: one line each, no secret."""
+
+    class Broken:
+        def __del__(self) -> None:
+            fail("xoxb-1-abc")
+
+    with taken_over("json") as written:
+        print("first of two\nsecond: xoxb-1-abc", file=sys.stderr)  # noqa: T201
+        print("in", "parts", file=sys.stderr)  # noqa: T201
+        warnings.warn("joe@example.org", UserWarning, stacklevel=1)
+        thread = threading.Thread(target=fail, args=("xoxb-1-abc",))
+        thread.start()
+        thread.join()
+        broken = [Broken()]
+        broken.clear()
+        try:
+            fail("xoxb-1-abc")
+        except RuntimeError as fault:
+            sys.excepthook(type(fault), fault, fault.__traceback__)
+        told = written()
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert [line["logger"] for line in lines] == ["stderr"] * 3 + ["py.warnings"] + ["python"] * 3
+    assert [line["message"] for line in lines[:3]] == ["first of two", "second: [token]", "in parts"]
+    assert all("failed: '[token]'" in line["exception"] for line in lines[4:])
+    assert "abc" not in told
+    assert "joe" not in told
+
+
+def test_text_stays_text() -> None:
+    """Without JSON, what others print passes as it is; errors that nobody caught are lines of the log there, too."""
+    with taken_over("text") as written:
+        print("a line of another", file=sys.stderr)  # noqa: T201
+        thread = threading.Thread(target=fail, args=("xoxb-1-abc",))
+        thread.start()
+        thread.join()
+        told = written()
+    assert told.startswith("a line of another\n")
+    assert "CRITICAL python: a thread ended by an error that nobody caught\nTraceback" in told
+    assert "xoxb" not in told

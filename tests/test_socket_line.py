@@ -74,7 +74,7 @@ def line_to(
     **pauses: float,
 ) -> Iterator[Line]:
     """Give a line that is quick to doubt, and quick to try again."""
-    tickets = Tickets(api_url=slack.api_url, app_token=slack.app_token, timeout_s=5)
+    tickets = Tickets(api_url=slack.api_url, app_token=slack.app_token, timeout_s=5, failed=lambda _, __: None)
     quick = {"first_s": 0.02, "most_s": 0.1, "lasting_s": NEVER_S, "idle_s": NEVER_S, "idle_most_s": NEVER_S}
     line = Line(
         ticket=lambda switched_off: tickets.ask(switched_off=switched_off),

@@ -7,7 +7,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 not so, 2 wrong usage or settings."""
     asked = parser().parse_args(arguments)
     try:
+        _begin_log(asked, os.environ)
         code = _run(asked, config.environment(Path.cwd(), os.environ))
         sys.stdout.flush()
     except (ConfigurationError, SchemaError, DatabaseUnavailable) as fault:
@@ -71,7 +72,8 @@ def parser() -> argparse.ArgumentParser:
 
     _add_audit(commands)
 
-    commands.add_parser("check", help="tell whether this installation would work, and what to do")
+    check = commands.add_parser("check", help="tell whether this installation would work, and what to do")
+    check.add_argument("--fix", action="store_true", help="join the audit channel, migrate the database")
 
     database = commands.add_parser("db", help="look after the database: upgrade")
     steps = database.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -113,11 +115,13 @@ def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:
     if asked.command == "check":
         from bot.cli import doctor
 
-        return doctor.run(environ)
+        return doctor.run(environ, mend=asked.fix)
+    _begin_log(asked, environ)
     settings = config.load(environ, needs=_needs(asked, environ))
-    logs.set_up(settings.log_level if asked.command == "serve" else max_level(settings.log_level), settings.log_format)
     if asked.command == "serve":
+        logs.take_over(settings.log_level, settings.log_format)
         return _serve(settings, http=asked.http or not (asked.socket or settings.slack_app_token))
+    logs.set_up(max_level(settings.log_level), settings.log_format)
     if asked.command == "retrieve":
         from bot.cli import retrieve
 
@@ -127,6 +131,12 @@ def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:
 
         return audit.run(settings, asked)
     return _upgrade(settings)
+
+
+def _begin_log(asked: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Let also what is wrong with the settings be JSON where a program reads the log of `serve`."""
+    if asked.command == "serve" and logs.form_of(environ) == "json":
+        logs.take_over("INFO", "json")
 
 
 def _sentence(fault: Exception) -> str:

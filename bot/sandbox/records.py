@@ -37,6 +37,8 @@ class Channel:
 
     Attributes:
         is_member: whether the bot is in it.
+        is_ext_shared: it is shared with another organization (Slack Connect).
+        is_read_only: only some may post.
         members: the users in it; None: everybody.
         user: of a direct message, the person at the other end.
     """
@@ -46,6 +48,8 @@ class Channel:
     is_private: bool = False
     is_archived: bool = False
     is_member: bool = True
+    is_ext_shared: bool = False
+    is_read_only: bool = False
     members: set[str] | None = None
     user: str | None = None
 

@@ -235,4 +235,7 @@ def _described(channel: Channel) -> Object:
         "is_im": channel.user is not None,
         "is_archived": channel.is_archived,
         "is_member": channel.is_member,
+        "is_shared": channel.is_ext_shared,
+        "is_ext_shared": channel.is_ext_shared,
+        "is_read_only": channel.is_read_only,
     }

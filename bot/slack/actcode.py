@@ -39,12 +39,21 @@ class Actcode:
         database: for the log.
         retrieval: admits.
         wake: called when something was admitted or recorded.
+        count: called with how a command was answered, in one word.
     """
 
-    def __init__(self, *, database: Database, retrieval: Retrieval, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        retrieval: Retrieval,
+        wake: Callable[[], None],
+        count: Callable[[str, str], None],
+    ) -> None:
         self._database = database
         self._retrieval = retrieval
         self._wake = wake
+        self._count = count
 
     def register(self, app: App) -> None:
         """Let `app` call this for the command."""
@@ -53,26 +62,28 @@ class Actcode:
     def handle(self, ack: Ack, command: dict[str, Any]) -> None:
         """Acknowledge one delivery of the command."""
         try:
-            said = self._answer(command)
+            answer, said = self._answer(command)
         except CommitUnheard as fault:
             log.error("whether a command was admitted is not known: the database broke off (%s)", fault)  # noqa: TRY400
-            said = messages.maybe_recorded()
+            answer, said = "maybe_recorded", messages.maybe_recorded()
         except DatabaseUnavailable as fault:
             log.error("a command was not admitted: the database does not answer (%s)", fault)  # noqa: TRY400
-            said = messages.not_recorded()
+            answer, said = "not_recorded", messages.not_recorded()
         except Exception:
             # The edge towards a person: they must hear that it failed, within 3 s, whatever it was.
             log.exception("a command failed in an unforeseen way")
-            said = messages.failed()
+            answer, said = "failed", messages.failed()
+        self._count("slash", answer)
         if said is None:
             ack()
         else:
             ack(response_type="ephemeral", text=said.text, blocks=list(said.blocks))
 
-    def _answer(self, command: dict[str, Any]) -> Message | None:
+    def _answer(self, command: dict[str, Any]) -> tuple[str, Message | None]:
+        """Return what a command is answered, after a word for it that can be counted."""
         text = _field(command, "text") or ""
         if not text.strip():
-            return messages.USAGE
+            return "usage", messages.USAGE
         asker = Asker(
             source="slash",
             team_id=_field(command, "team_id"),
@@ -85,30 +96,33 @@ class Actcode:
         name, rest = sub_command
         if name == "log":
             return self._log(asker, rest)
-        return self._check(asker, rest, command) if name == "check" else messages.USAGE
+        return self._check(asker, rest, command) if name == "check" else ("usage", messages.USAGE)
 
-    def _retrieve(self, asker: Asker, text: str, command: dict[str, Any]) -> Message | None:
+    def _retrieve(self, asker: Asker, text: str, command: dict[str, Any]) -> tuple[str, Message | None]:
         parsed = labels.parse_all(text)
         if not parsed.labels and not parsed.faults:
-            return messages.USAGE
+            return "usage", messages.USAGE
         admission = self._retrieval.admit(asker, parsed, _delivery(command))
         self._wake()
-        return messages.faults(parsed) if admission.invalid else messages.acknowledgement(admission)
+        return messages.in_a_word(admission), messages.faults(
+            parsed
+        ) if admission.invalid else messages.acknowledgement(admission)
 
-    def _check(self, asker: Asker, text: str, command: dict[str, Any]) -> Message | None:
+    def _check(self, asker: Asker, text: str, command: dict[str, Any]) -> tuple[str, Message | None]:
         parsed = labels.parse_all(text)
         if not parsed.labels and not parsed.faults:
-            return messages.USAGE
+            return "usage", messages.USAGE
         admission = self._retrieval.lookups.check(asker, parsed, _delivery(command))
         self._wake()
         if admission.invalid:
-            return messages.faults(parsed, command="/actcode check")
-        return check_messages.acknowledgement(admission, parsed.labels)
+            return messages.in_a_word(admission), messages.faults(parsed, command="/actcode check")
+        answer = messages.in_a_word(admission)
+        return "check" if answer == "asked" else answer, check_messages.acknowledgement(admission, parsed.labels)
 
-    def _log(self, asker: Asker, rest: str) -> Message:
+    def _log(self, asker: Asker, rest: str) -> tuple[str, Message]:
         asked = re.fullmatch(r"\s*([0-9]{1,9})?\s*(mine)?\s*", rest, re.ASCII | re.IGNORECASE)
         if asked is None or (asked[1] is not None and int(asked[1]) == 0):
-            return messages.USAGE
+            return "usage", messages.USAGE
         count = min(int(asked[1] or LOG_DEFAULT), LOG_MOST)
         mine = asked[2] is not None
         narrow = trail.Filter(
@@ -120,7 +134,7 @@ class Actcode:
         with self._database.reading(within_s=ANSWER_S) as connection:
             rows = list(trail.read(connection, narrow, newest=count))
             under_way = outbox.under_way(connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count)
-        return trail_messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)
+        return "log", trail_messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)
 
 
 def _field(command: dict[str, Any], name: str) -> str | None:

@@ -1,11 +1,12 @@
 """Bolt's `App`, so set up that an acknowledgement waits for nothing but the listener itself."""
 
 import logging
+import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from slack_bolt import App, BoltResponse
+from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,27 @@ class Surface(Protocol):
         """Let `app` call its listeners."""
 
 
-def build_app(*, token: str, surfaces: Iterable[Surface]) -> App:
+class TimedApp(App):
+    """Bolt's app, with a stop-watch: both doors come through `dispatch`, and nothing is waited for behind it.
+
+    Args:
+        acknowledged: called with how long each acknowledgement took, seconds.
+        settings: `App`'s own.
+    """
+
+    def __init__(self, *, acknowledged: Callable[[float], None], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._acknowledged = acknowledged
+
+    def dispatch(self, req: BoltRequest) -> BoltResponse:
+        """Answer one delivery, as `App.dispatch` does."""
+        started = time.perf_counter()
+        response = super().dispatch(req)
+        self._acknowledged(time.perf_counter() - started)
+        return response
+
+
+def build_app(*, token: str, surfaces: Iterable[Surface], acknowledged: Callable[[float], None]) -> App:
     """Return the app, with the listeners of all its surfaces.
 
     `process_before_response` runs a listener on the thread that serves the request: by default Bolt has five threads
@@ -31,7 +52,8 @@ def build_app(*, token: str, surfaces: Iterable[Surface]) -> App:
         # Bolt's own asks auth.test before the first acknowledgement: a slow Slack would cost that command its 3 s.
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
 
-    app = App(
+    app = TimedApp(
+        acknowledged=acknowledged,
         authorize=authorize,
         process_before_response=True,
         request_verification_enabled=False,

@@ -38,13 +38,23 @@ class Form:
         retrieval: admits.
         policy: who may ask.
         wake: called when something was admitted or recorded.
+        count: called with whence the form was opened, and how a submission was answered, in a word each.
     """
 
-    def __init__(self, *, client: WebClient, retrieval: Retrieval, policy: Policy, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        client: WebClient,
+        retrieval: Retrieval,
+        policy: Policy,
+        wake: Callable[[], None],
+        count: Callable[[str, str], None],
+    ) -> None:
         self._client = client
         self._retrieval = retrieval
         self._policy = policy
         self._wake = wake
+        self._count = count
 
     def register(self, app: App) -> None:
         """Let `app` call this for the button, the global shortcut and the submission."""
@@ -97,13 +107,16 @@ class Form:
             said = self._submitted(body)
         except CommitUnheard as fault:
             log.error("whether a form was admitted is not known: the database broke off (%s)", fault)  # noqa: TRY400
+            self._count("modal", "maybe_recorded")
             said = views.errors(plain(wording.MAYBE_RECORDED))
         except DatabaseUnavailable as fault:
             log.error("a form was not admitted: the database does not answer (%s)", fault)  # noqa: TRY400
+            self._count("modal", "not_recorded")
             said = views.errors(plain(wording.NOT_RECORDED))
         except Exception:
             # The edge towards a person: they must hear that it failed, within 3 s, whatever it was.
             log.exception("a form failed in an unforeseen way")
+            self._count("modal", "failed")
             said = views.errors(messages.failed().text)
         ack(**said)
 
@@ -112,6 +125,7 @@ class Form:
         typed = _typed(view)
         parsed = labels.parse_all(typed)
         if not parsed.labels and not parsed.faults:
+            self._count("modal", "usage")
             return views.errors(views.no_label())
         origin = Origin.read(view.get("private_metadata"))
         asker = Asker(
@@ -122,6 +136,7 @@ class Form:
         )
         admission = self._retrieval.admit(asker, parsed, Delivery(key=_key(asker, view, typed)))
         self._wake()
+        self._count(origin.source, messages.in_a_word(admission))
         if admission.invalid:
             return views.errors(views.faults(parsed))
         if admission.denial is not None and admission.denial.rule is Rule.TOO_MANY:

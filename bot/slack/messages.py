@@ -78,6 +78,13 @@ def fault_lines(parsed: Parsed, *, command: str) -> list[Text]:
     return [*lines, *_good(parsed, command)]
 
 
+def in_a_word(admission: Admission) -> str:
+    """Return how a command is answered, in a word that can be counted: `asked` where anything will be sent."""
+    if admission.invalid:
+        return "invalid"
+    return "refused" if admission.command_id is None else "asked"
+
+
 def acknowledgement(admission: Admission) -> Message | None:
     """Return what is said at once; None where the answer itself is near."""
     lines = acknowledgement_lines(admission)

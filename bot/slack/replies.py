@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient
@@ -56,12 +56,16 @@ class Replies:
         database: where they are.
         client: of the Web API.
         owner: this process, as the others know it.
+        failed: called with `response_url` and what was wrong, where one did not take a post.
     """
 
-    def __init__(self, *, database: Database, client: WebClient, owner: str) -> None:
+    def __init__(
+        self, *, database: Database, client: WebClient, owner: str, failed: Callable[[str, str], None]
+    ) -> None:
         self._database = database
         self._client = client
         self._owner = owner
+        self._count_failure = failed
         self._lock = threading.Lock()
         self._shut_until = {"chat.postEphemeral": 0.0, "chat.postMessage": 0.0}
         self._fault: str | None = None
@@ -76,7 +80,7 @@ class Replies:
 
         waiting, reply = self._database.write(work)
         for one in waiting:
-            _post(one.response_url, messages.announcement(one))
+            self._post(one.response_url, messages.announcement(one))
         if reply is not None:
             self._make(reply)
         return 0 if waiting or reply is not None else None
@@ -84,7 +88,7 @@ class Replies:
     def _make(self, reply: Reply) -> None:
         check = check_messages.is_check(reply.ended)
         said = check_messages.outcomes(reply.ended) if check else messages.outcomes(reply.ended)
-        tried = [_post(reply.response_url, said)] if reply.response_url else []
+        tried = [self._post(reply.response_url, said)] if reply.response_url else []
         ways = (self._ephemeral, self._direct) if reply.asker.channel_id else (self._direct,)
         for way in ways:
             if tried and (tried[-1].told or tried[-1].wait_ms is not None):
@@ -109,6 +113,13 @@ class Replies:
                 wait_ms=tried[-1].wait_ms,
             )
         )
+
+    def _post(self, url: str, said: Message) -> Tried:
+        tried = _send(url, said)
+        if tried.told:
+            return tried
+        self._count_failure("response_url", tried.why)
+        return replace(tried, why=f"response_url: {tried.why}")
 
     def _ephemeral(self, reply: Reply, said: Message) -> Tried:
         channel, user = reply.asker.channel_id or "", reply.asker.user_id or ""
@@ -153,20 +164,20 @@ class Replies:
         return Tried(wait_ms=wait_ms, why=f"{method}: {what}")
 
 
-def _post(url: str, said: Message) -> Tried:
+def _send(url: str, said: Message) -> Tried:
     """Post to a `response_url`; it must not stand in any log."""
     client = WebhookClient(url, timeout=WEBHOOK_TIMEOUT_S, retry_handlers=[])
     try:
         response = client.send_dict({"response_type": "ephemeral", "replace_original": False, **said.payload()})
     except faults.CALL as fault:
-        return Tried(why=f"response_url: {type(fault).__name__}")
+        return Tried(why=type(fault).__name__)
     status = response.status_code
     if status == 200 and not _is_a_refusal(response.body):
         return Tried(told=True)
     return Tried(
         wait_ms=faults.retry_after(response.headers) if status == 429 else None,
         used_up=status == 200 or (400 <= status < 500 and status not in {408, 429}),
-        why=f"response_url: HTTP {status}",
+        why=f"HTTP {status}",
     )
 
 

@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction, exc, text
 
 from bot.store import patience
+from bot.store.observer import Observer
 from bot.store.patience import BACKGROUND_S, WAIT_S
 
 T = TypeVar("T")
@@ -72,12 +73,14 @@ class Transaction:
         now: the database's clock, milliseconds since 1970.
         seq: the number of the last event of the trail; `bot.trail` moves it.
         hash: the hash of that event.
+        recorded: what the events are called that `bot.trail` has appended.
     """
 
     connection: Connection
     now: int
     seq: int
     hash: str
+    recorded: list[str] = field(default_factory=list)
 
 
 class Database:
@@ -85,7 +88,12 @@ class Database:
 
     Args:
         url: as `bot.config` gives it: `sqlite:///…` or `postgresql+psycopg://…`.
+
+    Attributes:
+        observer: is told what is committed, and what fails; None: nobody is.
     """
+
+    observer: Observer | None = None
 
     def __init__(self, url: str) -> None:
         self.dialect = url.partition(":")[0].partition("+")[0]
@@ -104,14 +112,23 @@ class Database:
             DatabaseUnavailable: it was not stored.
             CommitUnheard: it may have been stored; whoever comes again finds out by reading.
         """
-        with patience.limited(within_s), self._alone(), _sentences(), self.engine.begin() as connection:
+        with (
+            self._observed(),
+            patience.limited(within_s),
+            self._alone(),
+            _sentences(),
+            self.engine.begin() as connection,
+        ):
             row = connection.execute(_LOCK_HEAD[self.dialect]).one_or_none()
             if row is None:
                 raise HeadMissing
             now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
-            done = work(Transaction(connection, now, row.seq, row.hash))
+            tx = Transaction(connection, now, row.seq, row.hash)
+            done = work(tx)
             _commit(connection.get_transaction())
-            return done
+        if self.observer is not None and tx.recorded:
+            self.observer.committed(tx.recorded)
+        return done
 
     def read(self, work: Callable[[Connection], T], *, within_s: float | None = BACKGROUND_S) -> T:
         """Run `work` in a transaction that sees one state of the database and changes nothing.
@@ -129,7 +146,7 @@ class Database:
     @contextmanager
     def reading(self, *, within_s: float | None = None) -> Iterator[Connection]:
         """Give a connection that sees one state of the database, for reads too long to hold in memory."""
-        with patience.limited(within_s), _sentences(), self.engine.connect() as connection:
+        with self._observed(), patience.limited(within_s), _sentences(), self.engine.connect() as connection:
             if self.dialect == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 # Who reads an export may pause as long as they like.
@@ -176,6 +193,15 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+
+    @contextmanager
+    def _observed(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseUnavailable:
+            if self.observer is not None:
+                self.observer.unavailable()
+            raise
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -70,7 +70,7 @@ def office(folder: Path, *, works: bool = True, **more: str) -> Iterator[Office]
             }
         )
         service = wiring.service(settings, database)
-        site = Site(app=service.app, database=database, signing_secret=slack.signing_secret)
+        site = Site(app=service.app, database=database, signing_secret=slack.signing_secret, numbers=service.numbers)
         with _served(site) as port:
             if works:
                 service.worker.start()

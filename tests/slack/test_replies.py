@@ -30,7 +30,7 @@ def replies_of(database: Database, slack: SandboxSlack, owner: str = "one") -> R
     """Return how one process replies."""
     database.write(lambda tx: presence.beat(tx, owner))
     client = WebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[], timeout=2)
-    return Replies(database=database, client=client, owner=owner)
+    return Replies(database=database, client=client, owner=owner, failed=lambda _, __: None)
 
 
 def owe(database: Database, slack: SandboxSlack, label: str = "A10cnQO", *, age_ms: int = 0, url: bool = True) -> None:
