@@ -102,12 +102,11 @@ def judge_setup(found: Condition) -> Iterator[Finding]:
         return
     if setup["number"] < OLDEST_POSTGRESQL * 10_000:
         yield fault("database", f"PostgreSQL {setup['version']} is too old", f"use {OLDEST_POSTGRESQL} or newer")
-    off = [name for name in ("synchronous_commit", "fsync") if setup[name] == "off"]
-    if off:
+    if setup["fsync"] == "off":
         yield fault(
             "durability",
-            f"{' and '.join(off)} is off: a crash of the server may lose what was acknowledged",
-            f"set {' and '.join(off)} to on (ALTER DATABASE … SET, or postgresql.conf)",
+            "fsync is off: a crash of the server may lose what was acknowledged",
+            "set fsync to on in postgresql.conf",
         )
 
 

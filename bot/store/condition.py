@@ -16,8 +16,7 @@ from bot.store.tables import pace, processes
 _SETUP = {
     "sqlite": "SELECT sqlite_version() AS version, (SELECT journal_mode FROM pragma_journal_mode) AS journal_mode",
     "postgresql": "SELECT current_setting('server_version') AS version, "
-    "current_setting('server_version_num')::int AS number, current_setting('fsync') AS fsync, "
-    "current_setting('synchronous_commit') AS synchronous_commit",
+    "current_setting('server_version_num')::int AS number, current_setting('fsync') AS fsync",
 }
 
 

@@ -369,7 +369,6 @@ def altered(url: str, *statements: str) -> Iterator[None]:
 
 
 POSTGRESQL = {
-    "ALTER DATABASE {} SET synchronous_commit = off": ("durability", "synchronous_commit is off", "ALTER DATABASE", 1),
     "DROP TABLE processes": ("database", 'relation "processes" does not exist', "a table is missing", 1),
     "DROP TABLE alembic_version": ("database", "has no tables yet", "db upgrade", 2),
     "UPDATE alembic_version SET version_num = '0001'": ("database", "has an older schema", "--fix", 2),
@@ -379,7 +378,7 @@ POSTGRESQL = {
 @pytest.mark.parametrize("statement", POSTGRESQL)
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_postgresql_that_is_set_up_wrongly_is_found(here: World, statement: str) -> None:
-    """What may lose an acknowledged request, what cannot be written, and what has not been migrated."""
+    """What cannot be written, and what has not been migrated."""
     thing, said, remedy, code = POSTGRESQL[statement]
     with altered(here.settings["DATABASE_URL"], statement):
         findings = examined(here)
