@@ -18,6 +18,9 @@ from bot.store.patience import WAIT_S
 T = TypeVar("T")
 
 POOL_SIZE = 8
+HELD_S = 3.0
+"""A transaction takes milliseconds. PostgreSQL ends one whose process has been silent in it for so long: a process that
+is paused, or whose machine is gone, must not keep the head locked until all the others look dead, too."""
 
 
 def open_engine(url: str) -> Engine:
@@ -38,7 +41,7 @@ def open_engine(url: str) -> Engine:
             # Plans are made once a connection, for any values: to plan anew took a quarter of a small statement's
             # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
             "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
-            "-c idle_in_transaction_session_timeout=60000 -c plan_cache_mode=force_generic_plan "
+            f"-c idle_in_transaction_session_timeout={int(HELD_S * 1000)} -c plan_cache_mode=force_generic_plan "
             # Whatever the server's default is: what is acknowledged must outlive its crash.
             "-c synchronous_commit=on",
             "application_name": "actcode",
