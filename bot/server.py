@@ -5,10 +5,12 @@ what is under way is somebody's request.
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -24,6 +26,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bot import wiring
 from bot.config import Settings
+from bot.store.database import DatabaseUnavailable
 from bot.web import Site
 
 THREADS = 64
@@ -32,6 +35,9 @@ ARRIVE_S = 3.0
 """How long a request may take to arrive: Slack waits no longer for its answer."""
 MARGIN_S = 10
 """What a stopping process needs beside `GRACE_S`, before gunicorn kills it."""
+RETRY_S = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -59,9 +65,15 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Site:
-        """Build the service of this process; called after the fork."""
-        database = self._open.enter_context(wiring.database_of(self.settings))
-        self.service = wiring.service(self.settings, database)
+        """Build the service of this process; called after the fork.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer; nothing is open then.
+        """
+        with ExitStack() as opened:
+            database = opened.enter_context(wiring.database_of(self.settings))
+            self.service = wiring.service(self.settings, database)
+            self._open = opened.pop_all()
         return Site(
             app=self.service.app,
             database=database,
@@ -106,6 +118,24 @@ class ServiceWorker(ThreadWorker):  # type: ignore[misc]
         """Let Ctrl-C on a terminal, which every process gets, end this one as gently as SIGTERM."""
         super().init_signals()
         signal.signal(signal.SIGINT, self.handle_exit)
+
+    def load_wsgi(self) -> None:
+        """Build the service, once the database answers.
+
+        It did when the first process looked, before it forked any. One that is forked later, in the place of one that
+        died, must not end because it does not answer now: gunicorn would take that for a fault of the program's, and
+        end all the others, too.
+        """
+        while self.alive:
+            try:
+                super().load_wsgi()
+            except DatabaseUnavailable as fault:
+                log.error("a new process waits for the database, which does not answer (%s)", fault)  # noqa: TRY400
+                self.notify()
+                time.sleep(RETRY_S)
+            else:
+                return
+        sys.exit(0)
 
     def handle(self, conn: TConn) -> Any:
         """Serve one request, on one of the threads."""
