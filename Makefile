@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint fmt bench pins clean
+.PHONY: demo test check lint fmt bench storm pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make check  the linters, the types, the tests and their coverage: all that CI does"
 	@echo "make fmt    format the code"
 	@echo "make bench  measure it (in under two minutes: make bench QUICK=1)"
+	@echo "make storm  break everything at random, and see whether the promise holds (make storm SECONDS=1800 SEED=7)"
 	@echo "make pins   renew requirements*.txt from pyproject.toml"
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
@@ -45,6 +46,9 @@ fmt: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+storm: $(READY)
+	$(BIN)/python -m tests.storm $(if $(DATABASE),--database $(DATABASE)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 # Without an index in them: whoever installs uses the index of their own machine.
 PIP_COMPILE := $(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
