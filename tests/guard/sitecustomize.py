@@ -2,10 +2,13 @@
 
 The tests of the bot must never be able to reach the real Slack, and above all not the real MPC: each accepted request
 mails a person. `conftest.py` installs this in the tests' own process, and puts this folder on the PYTHONPATH of the
-processes that they start, where Python loads a module of this name by itself.
+processes that they start, where Python loads a module of this name by itself. So it is also where a process gets the
+snares of `tests/dying.py`, if a test asks for them.
 """
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")  # noqa: S104 - as what a server binds to
@@ -30,3 +33,8 @@ def stay_at_home(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(stay_at_home)
+
+if _folder := os.environ.get("ACTCODE_TEST_SNARES"):
+    from tests import dying
+
+    dying.lay(Path(_folder))
