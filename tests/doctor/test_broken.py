@@ -361,10 +361,10 @@ def test_what_is_broken_is_named_with_what_to_do(here: World, case: str) -> None
 
 @contextmanager
 def altered(url: str, *statements: str) -> Iterator[None]:
-    """Change a PostgreSQL's settings; `{}` stands for its name."""
+    """Change a PostgreSQL."""
     with psycopg.connect(url, autocommit=True) as connection:
         for one in statements:
-            connection.execute(one.format(connection.info.dbname).encode())
+            connection.execute(one.encode())
     yield
 
 
