@@ -10,18 +10,18 @@ stored; how each database is opened, `bot.store.sqlite` and `bot.store.postgresq
     └── SchemaError           it answers, but its tables are not this program's
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction, exc, text
 
 from bot.store import patience
+from bot.store.grouping import TooBusyError, Write, Writers
 from bot.store.observer import Observer
-from bot.store.patience import BACKGROUND_S, WAIT_S
+from bot.store.patience import BACKGROUND_S
 
 T = TypeVar("T")
 
@@ -91,6 +91,7 @@ class Database:
 
     Attributes:
         observer: is told what is committed, and what fails; None: nobody is.
+        writers: the threads that write, each in its turn.
     """
 
     observer: Observer | None = None
@@ -98,8 +99,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.dialect = url.partition(":")[0].partition("+")[0]
         self.engine = _open(url, self.dialect)
-        # SQLite's own lock is a poll: threads of one process queue here, in order and without sleeping.
-        self._turn = threading.Lock() if self.dialect == "sqlite" else None
+        # The databases' own locks are for processes: SQLite's is a poll, and each turn at PostgreSQL's is a commit.
+        self.writers = Writers(self._make)
 
     def write(self, work: Callable[[Transaction], T], *, within_s: float | None = BACKGROUND_S) -> T:
         """Run `work` in a durable transaction that no other write overlaps, and commit it.
@@ -112,23 +113,11 @@ class Database:
             DatabaseUnavailable: it was not stored.
             CommitUnheard: it may have been stored; whoever comes again finds out by reading.
         """
-        with (
-            self._observed(),
-            patience.limited(within_s),
-            self._alone(),
-            _sentences(),
-            self.engine.begin() as connection,
-        ):
-            row = connection.execute(_LOCK_HEAD[self.dialect]).one_or_none()
-            if row is None:
-                raise HeadMissing
-            now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
-            tx = Transaction(connection, now, row.seq, row.hash)
-            done = work(tx)
-            _commit(connection.get_transaction())
-        if self.observer is not None and tx.recorded:
-            self.observer.committed(tx.recorded)
-        return done
+        with self._observed(), patience.limited(within_s):
+            try:
+                return self.writers.write(work)
+            except TooBusyError:
+                raise DatabaseUnavailable("the database is busy") from None
 
     def read(self, work: Callable[[Connection], T], *, within_s: float | None = BACKGROUND_S) -> T:
         """Run `work` in a transaction that sees one state of the database and changes nothing.
@@ -156,7 +145,7 @@ class Database:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """Give a connection whose transaction changes the schema; no other write of this machine overlaps it."""
-        with self._alone(), _sentences(), self.engine.begin() as connection:
+        with _sentences(), self.engine.begin() as connection:
             yield connection
 
     def check_schema(self) -> None:
@@ -203,19 +192,37 @@ class Database:
                 self.observer.unavailable()
             raise
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if self._turn is None:
-            yield
-            return
-        left = patience.left()
-        # What is left after the turn belongs to the lock.
-        if not self._turn.acquire(timeout=WAIT_S if left is None else max(0.0, min(WAIT_S, left - WAIT_S))):
-            raise DatabaseUnavailable("the database is busy")
-        try:
-            yield
-        finally:
-            self._turn.release()
+    def _make(self, group: Sequence[Write]) -> None:
+        """Make writes in one transaction; one that fails takes nothing with it but itself."""
+        with _sentences(), self.engine.begin() as connection:
+            row = connection.execute(_LOCK_HEAD[self.dialect]).one_or_none()
+            if row is None:
+                raise HeadMissing
+            now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
+            tx = Transaction(connection, now, row.seq, row.hash)
+            if len(group) == 1:
+                group[0].result = group[0].work(tx)
+            else:
+                for one in group:
+                    tx = _apart(one, tx)
+            _commit(connection.get_transaction())
+        if self.observer is not None and tx.recorded:
+            self.observer.committed(tx.recorded)
+
+
+def _apart(one: Write, tx: Transaction) -> Transaction:
+    """Run a write beside others; returns the transaction for the next one."""
+    before = replace(tx, recorded=tx.recorded.copy())
+    tx.connection.exec_driver_sql("SAVEPOINT one")
+    try:
+        with _sentences():
+            one.result = one.work(tx)
+    except Exception as fault:  # noqa: BLE001 - it is raised where it belongs
+        one.fault = fault
+        tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+        return before
+    tx.connection.exec_driver_sql("RELEASE SAVEPOINT one")
+    return tx
 
 
 def _open(url: str, dialect: str) -> Engine:

@@ -1,0 +1,119 @@
+"""Writes of one process that come at the same time are made together, and yet each stands for itself."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from bot import trail
+from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store.grouping import MOST_TOGETHER
+from bot.trail import Asker, Event
+from tests.conftest import events_of
+from tests.processes import until
+
+Work = Callable[[Transaction], Any]
+
+
+def record(request_id: str) -> Work:
+    """Return work that records one event, and returns its number."""
+    new = Event(event=trail.REQUESTED, request_id=request_id, asker=Asker(source="cli"), label="A10cnQO")
+    return lambda tx: trail.append(tx, [new])[0]
+
+
+def recorded(database: Database) -> list[object]:
+    """Return of which requests there are events, oldest first."""
+    return [one["request_id"] for one in events_of(database)]
+
+
+@contextmanager
+def together(database: Database, *works: Work) -> Iterator[list[Future[Any]]]:
+    """Give what becomes of works that come one by one while another write, that of r0, is under way."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def first(tx: Transaction) -> None:
+        begun.set()
+        assert goes_on.wait(10)
+        record("r0")(tx)
+
+    with ThreadPoolExecutor(len(works) + 1) as pool:
+        holding = pool.submit(database.write, first)
+        assert begun.wait(10)
+        futures = []
+        for number, work in enumerate(works, start=1):
+            futures.append(pool.submit(database.write, work))
+            until(lambda number=number: len(database.writers.waiting) == number)  # type: ignore[misc]
+        goes_on.set()
+        holding.result(10)
+        yield futures
+
+
+def test_what_comes_meanwhile_is_committed_at_once_and_in_its_order(database: Database) -> None:
+    """Ten writes that wait for an eleventh need one transaction; nobody's event is lost or out of its turn."""
+    commits: list[object] = []
+    event.listen(database.engine, "commit", commits.append)
+    with together(database, *(record(f"r{number}") for number in range(1, 11))) as futures:
+        assert [one.result(10) for one in futures] == list(range(2, 12))
+    assert len(commits) == 2
+    assert recorded(database) == [f"r{number}" for number in range(11)]
+
+
+def test_no_group_is_larger_than_its_limit(sqlite: Database) -> None:
+    """A crowd is written in several transactions, so that the first of it need not wait for the last."""
+    commits: list[object] = []
+    event.listen(sqlite.engine, "commit", commits.append)
+    with together(sqlite, *(record(f"r{number}") for number in range(MOST_TOGETHER + 1))) as futures:
+        assert len({one.result(10) for one in futures}) == MOST_TOGETHER + 1
+    assert len(commits) == 3
+
+
+def test_one_that_fails_takes_nothing_but_itself(database: Database) -> None:
+    """Whoever's work raises gets just that, and leaves nothing; the chain of the others has no gap."""
+
+    def fails(tx: Transaction) -> None:
+        record("r2")(tx)
+        raise LookupError("of its own")
+
+    with together(database, record("r1"), fails, record("r3")) as (before, failing, after):
+        assert (before.result(10), after.result(10)) == (2, 3)
+        with pytest.raises(LookupError, match="of its own"):
+            failing.result(10)
+    assert recorded(database) == ["r0", "r1", "r3"]
+
+
+def test_a_transaction_that_breaks_is_nobodys(database: Database) -> None:
+    """Where the transaction itself ends in the middle, all of its group are told so, and nothing of them is there."""
+
+    def breaks(tx: Transaction) -> None:
+        tx.connection.exec_driver_sql("ROLLBACK")
+
+    with together(database, record("r1"), breaks, record("r3")) as futures:
+        for one in futures:
+            with pytest.raises(DatabaseUnavailable):
+                one.result(10)
+    assert recorded(database) == ["r0"]
+    database.write(record("r4"))
+    assert recorded(database) == ["r0", "r4"]
+
+
+def test_who_cannot_wait_is_told_so_and_is_not_written_later(database: Database) -> None:
+    """A turn that does not come in time is a failure, and the work is not done behind its caller's back."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def holds(_tx: Transaction) -> None:
+        begun.set()
+        assert goes_on.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(database.write, holds)
+        assert begun.wait(10)
+        with pytest.raises(DatabaseUnavailable, match="busy"):
+            database.write(record("r1"), within_s=1.3)
+        goes_on.set()
+        holding.result(10)
+    database.write(record("r2"))
+    assert recorded(database) == ["r2"]
