@@ -6,7 +6,7 @@ It knows in which order the rules are asked, and which events a decision makes. 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from bot import trail
@@ -88,7 +88,8 @@ class Admission:
 
     def to_json(self) -> str:
         """Return a form that `from_json` reads, to be kept for a delivery that comes again."""
-        return json.dumps(asdict(self))
+        # Not `asdict`, which copies all there is in it: this is done for each command.
+        return json.dumps(self, default=lambda of: {one.name: getattr(of, one.name) for one in fields(of)})
 
     @classmethod
     def from_json(cls, text: str) -> Self:

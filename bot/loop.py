@@ -23,11 +23,13 @@ class Loop:
         name: of the thread.
         step: does what there is to do, and returns after how many seconds it wants to be called again; None:
             when it is woken.
+        paced: whether it stays away for those seconds even if it is woken.
     """
 
-    def __init__(self, name: str, step: Callable[[], float | None]) -> None:
+    def __init__(self, name: str, step: Callable[[], float | None], *, paced: bool = False) -> None:
         self._name = name
         self._step = step
+        self._pause = threading.Event() if paced else None
         self._woken = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -48,6 +50,8 @@ class Loop:
         """End after the step under way, or never begin; False where that took longer than `timeout_s`."""
         self._stopping = True
         self._woken.set()
+        if self._pause is not None:
+            self._pause.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -70,7 +74,8 @@ class Loop:
                 log.exception("%s: an unforeseen failure; trying again", self._name)
                 pause_s = min(30.0, 2.0**failures)
             if pause_s != 0 and not self._stopping:
-                self._woken.wait(pause_s)
+                # Whoever wakes a paced one is heard after the pause.
+                (self._woken if self._pause is None or pause_s is None else self._pause).wait(pause_s)
 
 
 def keep_trying(work: Callable[[], T], *, give_up: Callable[[], bool], what: str) -> T | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, literal_column, select, update
 
 from bot.canonical import COLUMNS, digest, timestamp
 from bot.outcomes import Outcome
@@ -41,6 +41,21 @@ PAGE = 1000
 # could stand for any event, and the index would not do.
 _ASKED = events.c.event == literal_column(f"'{REQUESTED}'")
 _MAY_HAVE_MAILED = events.c.event.in_([literal_column(f"'{one}'") for one in (Outcome.ACCEPTED, Outcome.UNKNOWN)])
+
+# Built once: building a statement costs several times what running it does.
+_APPEND = insert(events)
+_MOVE_HEAD = update(head).where(head.c.one == 1).values(seq=bindparam("seq"), hash=bindparam("hash"))
+_HEAD = select(head.c.seq, head.c.hash)
+_LAST_MAIL = (
+    select(events.c.at)
+    .where(events.c.label == bindparam("label"), _MAY_HAVE_MAILED)
+    .order_by(events.c.seq.desc())
+    .limit(literal_column("1"))
+)
+_RECENT_OF_USER, _RECENT_OF_TERMINAL = (
+    select(events.c.at).where(own, _ASKED, events.c.at > bindparam("since")).order_by(events.c.at)
+    for own in (events.c.user_id == bindparam("user_id"), events.c.user_id.is_(None))
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -89,7 +104,7 @@ class Filter:
 
 def new_id() -> str:
     """Return an ID that is short enough to be read aloud: 12 characters, 60 bits, none that look alike."""
-    return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(12))
+    return "".join("0123456789abcdefghjkmnpqrstvwxyz"[one & 31] for one in secrets.token_bytes(12))
 
 
 def milliseconds(written: str) -> int:
@@ -144,8 +159,8 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
         tx.hash = row["hash"] = digest(list(row.values()))
         rows.append(row)
     if rows:
-        tx.connection.execute(insert(events), rows)
-        tx.connection.execute(update(head).where(head.c.one == 1).values(seq=tx.seq, hash=tx.hash))
+        tx.connection.execute(_APPEND, rows)
+        tx.connection.execute(_MOVE_HEAD, {"seq": tx.seq, "hash": tx.hash})
         tx.recorded += [row["event"] for row in rows]
     return [row["seq"] for row in rows]
 
@@ -188,20 +203,13 @@ def rows(connection: Connection, *, after: int | None, count: int) -> Sequence[S
 
 def last_possible_mail(connection: Connection, label: str) -> int | None:
     """Return when the label was last accepted or may have been (`unknown`), or None."""
-    asked = (
-        select(events.c.at)
-        .where(events.c.label == label, _MAY_HAVE_MAILED)
-        .order_by(events.c.seq.desc())
-        .limit(literal_column("1"))
-    )
-    return connection.execute(asked).scalar()
+    return connection.execute(_LAST_MAIL, {"label": label}).scalar()
 
 
 def requested_since(connection: Connection, user_id: str | None, since: int) -> list[int]:
     """Return the times of a user's requests since `since`, oldest first; None stands for the terminal's."""
-    same_user = events.c.user_id.is_(None) if user_id is None else events.c.user_id == user_id
-    asked = select(events.c.at).where(same_user, _ASKED, events.c.at > since)
-    return list(connection.execute(asked.order_by(events.c.at)).scalars())
+    asked = _RECENT_OF_TERMINAL if user_id is None else _RECENT_OF_USER
+    return list(connection.execute(asked, {"user_id": user_id, "since": since}).scalars())
 
 
 def head_of(connection: Connection) -> tuple[int, str]:
@@ -210,7 +218,7 @@ def head_of(connection: Connection) -> tuple[int, str]:
     Raises:
         HeadMissing: somebody removed what is kept of it.
     """
-    row = connection.execute(select(head.c.seq, head.c.hash)).one_or_none()
+    row = connection.execute(_HEAD).one_or_none()
     if row is None:
         raise HeadMissing
     return row.seq, row.hash

@@ -58,7 +58,7 @@ class Worker:
         self._database = database
         self._retrieval = retrieval
         self._owner = owner
-        self._beat_due = self._tidy_due = 0.0
+        self._beat_due = self._tidy_due = self._turn_due = 0.0
         self._in_flight: set[tuple[str, int]] = set()  # requests, and which attempt
         self._in_doubt = False
         self._changed = threading.Condition()
@@ -69,7 +69,7 @@ class Worker:
         # More than one, so that one response_url that hangs does not keep everybody waiting.
         self._repliers = [Loop(f"replier-{number}", errands.reply) for number in range(REPLIERS)]
         self._next_replier = cycle(self._repliers)
-        self._teller = Loop("teller", errands.tell)
+        self._teller = Loop("teller", errands.tell, paced=True)
         self._errands = errands
 
     def start(self) -> None:
@@ -123,6 +123,8 @@ class Worker:
         with self._changed:
             if len(self._in_flight) >= MOST_IN_FLIGHT:
                 return LOOK_S
+        if (left_s := self._turn_due - time.monotonic()) > 0:
+            return left_s
         try:
             if self._in_doubt:
                 self._retrieval.reclaim({request_id for request_id, _ in self._in_flight.copy()})
@@ -133,6 +135,9 @@ class Worker:
             self._in_doubt = True
             raise
         if isinstance(taken, queue.Wait):
+            if taken.paced and taken.seconds is not None:
+                # Not for long: what is open is turned away soon when the MPC stops serving the bot meanwhile.
+                self._turn_due = time.monotonic() + min(taken.seconds, LOOK_S)
             return taken.seconds
         if isinstance(taken, TurnedAway):
             self._tell_of_outcomes()

@@ -42,9 +42,12 @@ class Broken:
     probe_at: int
 
 
+_BROKEN = select(pace.c.broken_at, pace.c.broken_by, pace.c.probe_at)
+
+
 def broken(tx: Transaction) -> Broken | None:
     """Return why the MPC is not asked; None where all is well."""
-    row = tx.connection.execute(select(pace.c.broken_at, pace.c.broken_by, pace.c.probe_at)).one()
+    row = tx.connection.execute(_BROKEN).one()
     return None if row.broken_at is None else Broken(by=row.broken_by, probe_at=row.probe_at)
 
 

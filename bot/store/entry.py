@@ -6,12 +6,33 @@ It knows the turn that a request gets. It refuses to know whether it may be aske
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from bot.store.database import Transaction
 from bot.store.presence import CHECKED
 from bot.store.tables import commands, requests
 from bot.trail import Asker
+
+# Built once: building a statement costs several times what running it does, and these run for each command.
+_UNDER_WAY = select(requests.c.label).where(
+    requests.c.label.in_(bindparam("labels", expanding=True)),
+    requests.c.state != "done",
+    requests.c.outcome.is_distinct_from(CHECKED),
+)
+_NEW_COMMAND = insert(commands)
+_NEW_REQUESTS = insert(requests)
+_SERVING = select(func.min(requests.c.turn)).where(requests.c.state == "open").scalar_subquery()
+_LAST = (
+    select(func.max(requests.c.turn))
+    .join(commands, commands.c.command_id == requests.c.command_id)
+    # Not a comparison that an index knows: by way of the user there are few, by way of the state a whole backlog.
+    .where(requests.c.state.concat(literal_column("''")) == "open")
+)
+_TURNS_OF_USER, _TURNS_OF_TERMINAL = (
+    select(_SERVING.label("serving"), _LAST.where(whose).scalar_subquery().label("own"))
+    for whose in (commands.c.user_id == bindparam("user_id"), commands.c.user_id.is_(None))
+)
+_AHEAD = select(func.count()).where(requests.c.state == "open", requests.c.turn <= bindparam("turn"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +50,7 @@ class NewRequest:
 
 def under_way(tx: Transaction, labels: Collection[str]) -> set[str]:
     """Return those of the labels that are being asked for."""
-    asked = select(requests.c.label).where(
-        requests.c.label.in_(labels), requests.c.state != "done", requests.c.outcome.is_distinct_from(CHECKED)
-    )
-    return set(tx.connection.execute(asked).scalars())
+    return set(tx.connection.execute(_UNDER_WAY, {"labels": list(labels)}).scalars())
 
 
 def add(
@@ -47,19 +65,20 @@ def add(
 ) -> None:
     """Queue the requests of one command; those with an outcome are done already."""
     tx.connection.execute(
-        insert(commands).values(
-            command_id=command_id,
-            source=asker.source,
-            team_id=asker.team_id,
-            channel_id=asker.channel_id,
-            user_id=asker.user_id,
-            admitted_at=tx.now,
-            response_url=response_url,
-            response_url_until=response_url_until,
-            announced=announced,
-            open_count=sum(one.outcome is None for one in new),
-            reply_tries=0,
-        )
+        _NEW_COMMAND,
+        {
+            "command_id": command_id,
+            "source": asker.source,
+            "team_id": asker.team_id,
+            "channel_id": asker.channel_id,
+            "user_id": asker.user_id,
+            "admitted_at": tx.now,
+            "response_url": response_url,
+            "response_url_until": response_url_until,
+            "announced": announced,
+            "open_count": sum(one.outcome is None for one in new),
+            "reply_tries": 0,
+        },
     )
     first = _first_turn(tx, asker)
     rows = [
@@ -81,26 +100,17 @@ def add(
         }
         for place, one in enumerate(new)
     ]
-    tx.connection.execute(insert(requests), rows)
+    tx.connection.execute(_NEW_REQUESTS, rows)
 
 
 def ahead_of(tx: Transaction, asker: Asker) -> int:
     """Return how many of the open requests leave before a new one of this asker."""
     first = _first_turn(tx, asker)
-    return tx.connection.execute(
-        select(func.count()).where(requests.c.state == "open", requests.c.turn <= first)
-    ).scalar_one()
+    return tx.connection.execute(_AHEAD, {"turn": first}).scalar_one()
 
 
 def _first_turn(tx: Transaction, asker: Asker) -> int:
     """Return the turn of an asker's next request: after their own, but not after others' later ones."""
-    same_user = commands.c.user_id.is_(None) if asker.user_id is None else commands.c.user_id == asker.user_id
-    now_serving = select(func.min(requests.c.turn)).where(requests.c.state == "open").scalar_subquery()
-    own_last = (
-        select(func.max(requests.c.turn))
-        .join(commands, commands.c.command_id == requests.c.command_id)
-        .where(requests.c.state == "open", same_user)
-        .scalar_subquery()
-    )
-    row = tx.connection.execute(select(now_serving.label("serving"), own_last.label("own"))).one()
+    turns = _TURNS_OF_TERMINAL if asker.user_id is None else _TURNS_OF_USER
+    row = tx.connection.execute(turns, {"user_id": asker.user_id}).one()
     return max(row.serving or 0, 0 if row.own is None else row.own + 1)

@@ -5,11 +5,11 @@ It knows who tells what, and when to try again. It refuses to know what is said.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
 
 from bot.findings import Finding
 from bot.store.database import Transaction
-from bot.store.presence import CHECKED, reply_is_due
+from bot.store.presence import CHECKED, NOW, reply_is_due
 from bot.store.tables import channels, commands, deliveries, head, pace, requests
 from bot.trail import Asker
 
@@ -17,6 +17,21 @@ LEASE_MS = 30_000
 """How long one try to make a reply may take; longer than all of Slack's time-outs together."""
 RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
 """How long to wait after the first, second, … failure; the last one holds from then on."""
+
+# Built once: building a statement costs several times what running it does.
+_ANSWERED = select(deliveries.c.admission).where(deliveries.c.key == bindparam("key"))
+_KEEP_ANSWER = insert(deliveries)
+_DUE = select(commands).where(reply_is_due(NOW)).order_by(commands.c.reply_at).limit(literal_column("1"))
+_CLAIM = (
+    update(commands)
+    .where(commands.c.command_id == bindparam("claimed"))
+    .values(reply_owner=bindparam("by"), reply_at=bindparam("until"))
+)
+_ENDED = (
+    select(requests)
+    .where(requests.c.command_id == bindparam("command_id"), requests.c.state == "done")
+    .order_by(requests.c.place)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,26 +105,20 @@ class Backlog:
 
 def answered(tx: Transaction, key: str) -> str | None:
     """Return what the delivery was answered, or None where it is new."""
-    return tx.connection.execute(select(deliveries.c.admission).where(deliveries.c.key == key)).scalar()
+    return tx.connection.execute(_ANSWERED, {"key": key}).scalar()
 
 
 def keep_answer(tx: Transaction, key: str, admission: str) -> None:
     """Keep what a delivery is answered."""
-    tx.connection.execute(insert(deliveries).values(key=key, at=tx.now, admission=admission))
+    tx.connection.execute(_KEEP_ANSWER, {"key": key, "at": tx.now, "admission": admission})
 
 
 def claim_reply(tx: Transaction, owner: str) -> Reply | None:
     """Take the oldest reply that is due, so that no other process makes it, too."""
-    row = tx.connection.execute(
-        select(commands).where(reply_is_due(tx.now)).order_by(commands.c.reply_at).limit(1)
-    ).one_or_none()
+    row = tx.connection.execute(_DUE, {"now": tx.now}).one_or_none()
     if row is None:
         return None
-    tx.connection.execute(
-        update(commands)
-        .where(commands.c.command_id == row.command_id)
-        .values(reply_owner=owner, reply_at=tx.now + LEASE_MS)
-    )
+    tx.connection.execute(_CLAIM, {"claimed": row.command_id, "by": owner, "until": tx.now + LEASE_MS})
     usable = row.response_url_until is not None and row.response_url_until > tx.now
     return Reply(
         command_id=row.command_id,
@@ -123,11 +132,7 @@ def claim_reply(tx: Transaction, owner: str) -> Reply | None:
 
 def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
     """Return the requests of a command that have their outcome, in the order in which they were typed."""
-    rows = connection.execute(
-        select(requests)
-        .where(requests.c.command_id == command_id, requests.c.state == "done")
-        .order_by(requests.c.place)
-    )
+    rows = connection.execute(_ENDED, {"command_id": command_id})
     return tuple(
         Ended(
             request_id=row.request_id,

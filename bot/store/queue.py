@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, literal, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, literal, literal_column, select, update
 
 from bot.store import pace
 from bot.store.database import Transaction
-from bot.store.presence import is_alive
+from bot.store.presence import NOW, is_alive
 from bot.store.tables import commands, requests
 from bot.trail import Asker
 
@@ -44,37 +44,32 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """There is nothing to send for so long, seconds; None: until something comes in."""
+    """There is nothing to send for so long, seconds; None: until something comes in.
+
+    Attributes:
+        paced: nothing may leave before, whatever comes in.
+    """
 
     seconds: float | None
+    paced: bool = False
 
 
 def sooner(one: Wait, other: Wait) -> Wait:
     """Return what ends first."""
-    return Wait(min((wait.seconds for wait in (one, other) if wait.seconds is not None), default=None))
+    seconds = min((wait.seconds for wait in (one, other) if wait.seconds is not None), default=None)
+    return Wait(seconds, paced=one.paced and other.seconds is None)
 
 
 def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
     """Take the next request, and with it the installation's next turn at the MPC."""
     free_at = pace.turn_at(tx)
-    row = tx.connection.execute(
-        with_asker()
-        .where(requests.c.state == "open", requests.c.not_before <= tx.now)
-        .order_by(requests.c.turn, requests.c.admitted_at, requests.c.request_id)
-        .limit(literal_column("1"))
-    ).one_or_none()
+    row = tx.connection.execute(_NEXT, {"now": tx.now}).one_or_none()
     if row is None:
-        first = tx.connection.execute(
-            select(func.min(requests.c.not_before)).where(requests.c.state == "open")
-        ).scalar()
+        first = tx.connection.execute(_NEXT_AT).scalar()
         return Wait(None if first is None else max(0.0, (max(first, free_at) - tx.now) / 1000))
     if free_at > tx.now:
-        return Wait((free_at - tx.now) / 1000)
-    tx.connection.execute(
-        update(requests)
-        .where(requests.c.request_id == row.request_id)
-        .values(state="sending", owner=owner, attempts=row.attempts + 1)
-    )
+        return Wait((free_at - tx.now) / 1000, paced=True)
+    tx.connection.execute(_TAKE, {"taken": row.request_id, "taker": owner})
     pace.take_turn(tx, rate_per_s)
     return taken_of(row, attempt=row.attempts + 1)
 
@@ -167,9 +162,9 @@ def orphans(tx: Transaction) -> list[tuple[Taken, str]]:
 
 def drop(tx: Transaction, command_ids: Iterable[str]) -> None:
     """Forget commands that were answered."""
-    gone = list(command_ids)
-    tx.connection.execute(delete(requests).where(requests.c.command_id.in_(gone)))
-    tx.connection.execute(delete(commands).where(commands.c.command_id.in_(gone)))
+    gone = {"gone": list(command_ids)}
+    for statement in _DROP:
+        tx.connection.execute(statement, gone)
 
 
 def with_asker() -> Select[Any]:
@@ -177,6 +172,24 @@ def with_asker() -> Select[Any]:
     return select(requests, commands.c.source, commands.c.team_id, commands.c.channel_id, commands.c.user_id).join(
         commands, commands.c.command_id == requests.c.command_id
     )
+
+
+# Built once: building a statement costs several times what running it does.
+_NEXT = (
+    with_asker()
+    .where(requests.c.state == "open", requests.c.not_before <= NOW)
+    .order_by(requests.c.turn, requests.c.admitted_at, requests.c.request_id)
+    .limit(literal_column("1"))
+)
+_NEXT_AT = select(func.min(requests.c.not_before)).where(requests.c.state == "open")
+_TAKE = (
+    update(requests)
+    .where(requests.c.request_id == bindparam("taken"))
+    .values(state="sending", owner=bindparam("taker"), attempts=requests.c.attempts + 1)
+)
+_DROP = tuple(
+    delete(table).where(table.c.command_id.in_(bindparam("gone", expanding=True))) for table in (requests, commands)
+)
 
 
 def taken_of(row: Row[Any], *, attempt: int) -> Taken:

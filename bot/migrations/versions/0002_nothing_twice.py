@@ -19,6 +19,8 @@ def upgrade() -> None:
     op.add_column("requests", sa.Column("elapsed_ms", sa.Integer))
     op.add_column("requests", sa.Column("answered_at", sa.BigInteger))
     op.add_column("requests", sa.Column("finding", sa.Text))
+    # Whoever asks is served after their own other requests: those are looked for at each command.
+    op.create_index("commands_of_a_user", "commands", ["user_id"])
     op.create_table(
         "homes",
         sa.Column("team_id", sa.Text, primary_key=True),
