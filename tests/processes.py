@@ -205,12 +205,18 @@ class Bot:
             self.log += line
 
 
-def until(true: Callable[[], bool], *, timeout_s: float = 30, what: Callable[[], str] = lambda: "it never was") -> None:
+def until(
+    true: Callable[[], bool],
+    *,
+    timeout_s: float = 30,
+    what: Callable[[], str] = lambda: "it never was",
+    every_s: float = 0.02,
+) -> None:
     """Wait until something of another process is so, looking often."""
     end = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < end, what()
-        threading.Event().wait(0.02)
+        threading.Event().wait(every_s)
 
 
 def _group(pid: int) -> int | None:

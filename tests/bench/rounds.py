@@ -28,6 +28,8 @@ class Line:
         at_most: the goal for the median of the ratios.
         at_least: the same, where more is better.
         floor: the goal for the figure itself.
+        ceiling: what the figure may not exceed in any round.
+        more: how much more than the yardstick the figure may be.
     """
 
     part: str
@@ -39,6 +41,8 @@ class Line:
     at_most: float | None = None
     at_least: float | None = None
     floor: float | None = None
+    ceiling: float | None = None
+    more: float | None = None
 
     @property
     def ratios(self) -> list[float]:
@@ -56,6 +60,11 @@ class Line:
             verdicts.append(middle >= self.at_least)
         if self.floor is not None:
             verdicts.append(median(self.measured) >= self.floor)
+        if self.ceiling is not None:
+            verdicts.append(max(self.measured) <= self.ceiling)
+        if self.more is not None:
+            differences = [one - other for one, other in zip(self.measured, self.yardstick, strict=True)]
+            verdicts.append(median(differences) <= self.more)
         return all(verdicts) if verdicts else None
 
 

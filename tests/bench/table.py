@@ -55,6 +55,10 @@ def _goal(line: Line) -> str:
         goals.append(f"≥ {line.at_least:g} {TIMES}")
     if line.floor is not None:
         goals.append(f"≥ {line.floor:,.0f} {line.unit}")
+    if line.ceiling is not None:
+        goals.append(f"never > {line.ceiling:g} {line.unit}")
+    if line.more is not None:
+        goals.append(f"≤ {line.more:g} {line.unit} more")
     return ", ".join(goals)
 
 

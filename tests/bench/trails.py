@@ -7,12 +7,13 @@ import os
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import make_url
 
 from bot.migrations.run import upgrade
 from bot.store.database import Database
@@ -48,7 +49,7 @@ def trails(folder: Path, server_url: str, counts: Sequence[int]) -> Iterator[dic
         for count in counts:
             urls = {
                 "sqlite": f"sqlite:///{folder / f'{count}.db'}",
-                "postgresql": stack.enter_context(_created(server_url)),
+                "postgresql": stack.enter_context(created(server_url)),
             }
             for kind, url in urls.items():
                 database = Database(url)
@@ -65,14 +66,34 @@ def url_of(database: Database) -> str:
 
 
 @contextmanager
-def _created(server_url: str) -> Iterator[str]:
-    """Give the URL of an empty database of its own."""
+def created(server_url: str, *, tables: bool = False) -> Iterator[str]:
+    """Give the URL of a PostgreSQL database of its own: empty, or with the program's tables."""
     name = f"bench{uuid.uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     before, _, query = server_url.replace("postgresql://", "postgresql+psycopg://").partition("?")
+    url = f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
     try:
-        yield f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+        if tables:
+            database = Database(url)
+            upgrade(database)
+            database.close()
+        yield url
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def transactions(server_url: str, url: str) -> Iterator[Callable[[], int]]:
+    """Give what tells how many transactions there have been in a PostgreSQL database."""
+    asked = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+    name = str(make_url(url).database)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+
+        def count() -> int:
+            row = connection.execute(asked, (name,)).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        yield count
