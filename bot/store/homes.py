@@ -10,8 +10,7 @@ died.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, literal, select, update
 
 from bot import trail
 from bot.store.database import Transaction
@@ -44,12 +43,15 @@ class Home:
 
 def opened(tx: Transaction, team_id: str, user_id: str) -> None:
     """Remember that a user has opened their App Home, and let it be shown."""
-    upsert = (sqlite if tx.connection.dialect.name == "sqlite" else postgresql).insert(homes)
-    tx.connection.execute(
-        upsert.values(team_id=team_id, user_id=user_id, opened_at=tx.now, due_at=tx.now, tries=0).on_conflict_do_update(
-            index_elements=[homes.c.team_id, homes.c.user_id], set_={"opened_at": tx.now, "due_at": _next(tx)}
-        )
+    # Writes are one at a time, so this needs no upsert, which each database words in its own way.
+    known = tx.connection.execute(
+        update(homes)
+        .where(homes.c.team_id == team_id, homes.c.user_id == user_id)
+        .values(opened_at=tx.now, due_at=_next(tx))
     )
+    if known.rowcount == 0:
+        new = {"team_id": team_id, "user_id": user_id, "opened_at": tx.now, "due_at": tx.now, "tries": 0}
+        tx.connection.execute(insert(homes).values(new))
 
 
 def record(tx: Transaction, events: Sequence[Event]) -> None:
