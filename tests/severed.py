@@ -46,11 +46,12 @@ class Way:
 
     def refuse(self) -> None:
         """Take no connections any more, and cut those that stand."""
-        if self._listener is not None:
+        with self._lock:
+            listener, self._listener = self._listener, None
+        if listener is not None:
             with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         self.cut()
 
     def cut(self) -> None:
@@ -96,8 +97,14 @@ class Way:
                 client.close()
                 continue
             with self._lock:
-                self.connections += 1
-                self._open.append((client, server))
+                closed = self._listener is not listener
+                if not closed:
+                    self.connections += 1
+                    self._open.append((client, server))
+            if closed:  # meanwhile, and nobody would close these
+                client.close()
+                server.close()
+                return
             fate: list[str] = []
             for ends in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._pass_on, args=(*ends, fate), daemon=True).start()
