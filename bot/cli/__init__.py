@@ -6,6 +6,7 @@ It knows what was typed and what an error means to a shell. It refuses to decide
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ SERVE_SOCKET = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 not so, 2 wrong usage or settings."""
     asked = parser().parse_args(arguments)
+    if asked.command == "serve":
+        # Whoever is told to stop while it starts has nothing to finish; the doors take over when there is.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(OK))
     try:
         _begin_log(asked, os.environ)
         code = _run(asked, config.environment(Path.cwd(), os.environ))

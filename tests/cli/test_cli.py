@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -389,3 +390,22 @@ def test_the_channel_can_be_read_only_where_it_is_set(here: World) -> None:
     assert done.returncode == 2
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["SLACK_BOT_TOKEN", "AUDIT_CHANNEL"]
     assert here.run("audit", "verify", "export.jsonl", "--slack").returncode == 2
+
+
+@pytest.mark.parametrize("mode", ["--http", "--socket"])
+def test_whoever_is_told_to_stop_while_they_start_stops(here: World, mode: str) -> None:
+    """SIGTERM ends `serve` with 0 also while the database has not answered yet: there is nothing to finish."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/actcode"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot", "serve", mode],
+            cwd=here.folder,
+            env=here.environment(DATABASE_URL=url, SLACK_APP_TOKEN=here.slack.app_token),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            process.terminate()
+            _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, "")

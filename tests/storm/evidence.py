@@ -62,10 +62,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """A process that was told to stop, and with which code it did; None: it did not."""
+    """A process that was told to stop.
+
+    Attributes:
+        name: of it.
+        code: with which it did; None: it did not.
+        age_s: how long before that it was started.
+    """
 
     name: str
     code: int | None
+    age_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ works inside: the words and numbers here are the README's.
 """
 
 import re
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ NOT_PROCESSED = AGAIN | {401, 403} | set(range(300, 400))
 NOT_TAKEN = ("Nothing was sent: ", "Something went wrong in the bot.")
 """How an answer begins that says that the command was not taken."""
 LATE_MS = 1_000
+LOADING_S = 2.0
 CLOCK_MS = 50
 BLUR_S = 0.2
 HOPS = 3
@@ -206,9 +208,9 @@ def slack_sees_no_failure(seen: Evidence) -> Iterator[str]:
 
 
 def who_is_told_to_stop_stops(seen: Evidence) -> Iterator[str]:
-    """SIGTERM ends a process with 0."""
+    """SIGTERM ends a process with 0; before Python itself has started, it kills it."""
     for one in seen.stopped:
-        if one.code != 0:
+        if one.code != 0 and not (one.code == -signal.SIGTERM and one.age_s < LOADING_S):
             yield f"{one.name} was told to stop, and {'did not' if one.code is None else f'ended with {one.code}'}"
 
 

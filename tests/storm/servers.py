@@ -44,6 +44,7 @@ class Server:
             own = {"METRICS_PORT": str(self._port), "SLACK_APP_TOKEN": world.slack.app_token}
         self._environment = world.environment(**{**own, **more})
         self._process: subprocess.Popen[str] | None = None
+        self._started_at = 0.0
         self._retired = False
         self._stopping = False
         self._supervisor = threading.Thread(target=self._supervise, name=f"supervisor of {name}", daemon=True)
@@ -101,12 +102,14 @@ class Server:
         if process is None or process.poll() is not None:
             return
         self._stopping = True
+        age_s = time.monotonic() - self._started_at
         process.send_signal(signal.SIGTERM)
         try:
-            self.stopped.append(Stopped(name=self.name, code=process.wait(timeout=PATIENCE_S)))
+            code = process.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
-            self.stopped.append(Stopped(name=self.name, code=None))
+            code = None
             self.signal_all(signal.SIGKILL)
+        self.stopped.append(Stopped(name=self.name, code=code, age_s=age_s))
 
     def retire(self) -> None:
         """Stop it for good."""
@@ -126,7 +129,7 @@ class Server:
                 text=True,
                 start_new_session=True,
             )
-            self._process = process
+            self._process, self._started_at = process, time.monotonic()
             assert process.stderr is not None
             with process.stderr as said:
                 for line in said:

@@ -210,6 +210,7 @@ BROKEN: dict[str, tuple[Callable[[], Evidence], str]] = {
         "answered HTTP 503",
     ),
     "a bad exit": (lambda: replace(GOOD, stopped=[Stopped(name="two", code=1)]), "to stop, and ended with 1"),
+    "a kill": (lambda: replace(GOOD, stopped=[Stopped(name="two", code=-15)]), "to stop, and ended with -15"),
     "no exit": (lambda: replace(GOOD, stopped=[Stopped(name="two", code=None)]), "to stop, and did not"),
     "never done": (lambda: replace(GOOD, unfinished="one open"), "not everything was done in time: one open"),
 }  # fmt: skip
@@ -253,3 +254,8 @@ def test_what_is_allowed_is_not_broken() -> None:
 def test_evidence_is_data() -> None:
     """A failed storm's evidence can be written down."""
     assert json.loads(json.dumps(dataclasses.asdict(GOOD)))["rate_per_s"] == 5
+
+
+def test_a_process_that_has_just_been_started_may_be_killed_by_the_signal() -> None:
+    """Nobody can listen to it while Python loads, and nothing has begun."""
+    assert judge(replace(GOOD, stopped=[Stopped(name="two", code=-15, age_s=0.3)])) == []
