@@ -187,8 +187,9 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
         return _refused((), refusal)
     items = _cool(tx, policy, labels)
     wanted = sum(one.denial is None for one in items)
-    recent = trail.requested_since(tx.connection, asker.user_id, tx.now - HOUR_MS)
-    if wanted and (refusal := policy.hourly(labels=wanted, recent=recent)):
+    limited = wanted and policy.user_hourly_limit
+    recent = trail.requested_since(tx.connection, asker.user_id, tx.now - HOUR_MS) if limited else []
+    if refusal := policy.hourly(labels=wanted, recent=recent):
         return _refused(labels, refusal)
     if not wanted:
         return Admission(items=items)

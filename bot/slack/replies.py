@@ -108,6 +108,7 @@ class Replies:
             lambda tx: outbox.retry_reply(
                 tx,
                 reply.command_id,
+                owner=self._owner,
                 tries=reply.tries,
                 drop_url=any(one.used_up for one in tried),
                 wait_ms=tried[-1].wait_ms,

@@ -14,7 +14,7 @@ from bot import wamo
 from bot.answers import Answer
 from bot.store import pace, queue
 from bot.store.database import Transaction
-from bot.store.presence import CHECKED, is_alive, look_up_is_overdue
+from bot.store.presence import CHECKED, NOW, is_alive, look_up_is_overdue
 from bot.store.queue import Taken, Wait
 from bot.store.tables import requests
 
@@ -27,6 +27,16 @@ NOTHING_YET = "null"
 """The JSON of a finding whose look-up has begun."""
 
 _ANSWERED = (requests.c.state == "sending") & requests.c.answered_at.is_not(None)
+_WAITING = _ANSWERED & requests.c.finding.is_(None)
+
+# Built once: building a statement costs several times what running it does.
+_KEEP = update(requests).where(queue.IS_HELD).returning(requests.c.command_id)
+_FIRST = (
+    select(requests.c.command_id, requests.c.kinds, requests.c.not_before)
+    .where(_WAITING, ~look_up_is_overdue(NOW))
+    .order_by(requests.c.not_before)
+    .limit(literal_column("1"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +73,15 @@ class Turn:
 
 def keep(tx: Transaction, request: Taken, *, owner: str, answer: Answer) -> bool:
     """Store the answer to a request that then waits for its look-up; False where it is not this owner's any more."""
-    command_id = tx.connection.execute(
-        update(requests)
-        .where(queue.is_held_by(request, owner))
-        .values(
-            outcome=answer.outcome,
-            http_status=answer.http_status,
-            detail=answer.detail,
-            elapsed_ms=answer.elapsed_ms,
-            answered_at=tx.now,
-            not_before=tx.now + SIBLINGS_MS,
-        )
-        .returning(requests.c.command_id)
-    ).scalar()
+    kept = {
+        "outcome": answer.outcome,
+        "http_status": answer.http_status,
+        "detail": answer.detail,
+        "elapsed_ms": answer.elapsed_ms,
+        "answered_at": tx.now,
+        "not_before": tx.now + SIBLINGS_MS,
+    }
+    command_id = tx.connection.execute(_KEEP, {**queue.held_by(request, owner), **kept}).scalar()
     if command_id is not None:
         queue.begin_look_ups(tx, command_id)
     return command_id is not None
@@ -92,18 +98,13 @@ def check(tx: Transaction, command_id: str, *, owner: str) -> None:
 
 def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Turn | Wait:
     """Take the installation's next turn at the MPC for the look-up that is due first, with all that go with it."""
-    waiting = _ANSWERED & requests.c.finding.is_(None) & ~look_up_is_overdue(tx.now)
-    first = tx.connection.execute(
-        select(requests.c.command_id, requests.c.kinds, requests.c.not_before)
-        .where(waiting)
-        .order_by(requests.c.not_before)
-        .limit(literal_column("1"))
-    ).one_or_none()
+    first = tx.connection.execute(_FIRST, {"now": tx.now}).one_or_none()
     if first is None:
         return Wait(None)
     if (at := max(first.not_before, pace.turn_at(tx))) > tx.now:
         return Wait((at - tx.now) / 1000)
-    due = _answered(tx, waiting & (requests.c.command_id == first.command_id) & (requests.c.not_before <= tx.now))
+    own = (requests.c.command_id == first.command_id) & (requests.c.not_before <= tx.now)
+    due = _answered(tx, _WAITING & ~look_up_is_overdue(tx.now) & own)
     of_submission = wamo.is_submission(first.kinds.split())
     together = [one for one in due if wamo.is_submission(one.request.kinds) is of_submission]
     together = together[:1] if of_submission else together
@@ -129,7 +130,7 @@ def given_up(tx: Transaction) -> list[Answered]:
 def waiting(tx: Transaction, *, owner: str | None = None) -> list[Answered]:
     """Return those whose look-up has not begun, of one owner or of all."""
     whose = requests.c.owner == owner if owner is not None else _ANSWERED
-    return _answered(tx, _ANSWERED & requests.c.finding.is_(None) & whose)
+    return _answered(tx, _WAITING & whose)
 
 
 def end(tx: Transaction, one: Answered, *, owner: str, finding: str | None) -> bool:

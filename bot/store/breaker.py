@@ -42,6 +42,7 @@ class Broken:
     probe_at: int
 
 
+_FAILURES = select(pace.c.failures, pace.c.broken_at)
 _BROKEN = select(pace.c.broken_at, pace.c.broken_by, pace.c.probe_at)
 
 
@@ -93,7 +94,7 @@ def note(tx: Transaction, outcome: str, *, http_status: int | None, detail: str 
     The first probe may go out as soon as the breaker opens, so that one stray 403 costs nobody an answer; each one
     that fails puts off the next.
     """
-    row = tx.connection.execute(select(pace.c.failures, pace.c.broken_at)).one()
+    row = tx.connection.execute(_FAILURES).one()
     if outcome != Outcome.UNAVAILABLE:
         if row.failures or row.broken_at is not None:
             tx.connection.execute(update(pace).values(failures=0, broken_at=None, broken_by=None))

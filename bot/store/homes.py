@@ -10,7 +10,19 @@ died.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from bot import trail
 from bot.store.database import Transaction
@@ -47,7 +59,7 @@ def opened(tx: Transaction, team_id: str, user_id: str) -> None:
     known = tx.connection.execute(
         update(homes)
         .where(homes.c.team_id == team_id, homes.c.user_id == user_id)
-        .values(opened_at=tx.now, due_at=_next(tx))
+        .values(opened_at=tx.now, due_at=_next(tx.now))
     )
     if known.rowcount == 0:
         new = {"team_id": team_id, "user_id": user_id, "opened_at": tx.now, "due_at": tx.now, "tries": 0}
@@ -59,11 +71,7 @@ def record(tx: Transaction, events: Sequence[Event]) -> None:
     trail.append(tx, events)
     ended = [one.asker for one in events if one.event in trail.OUTCOMES]
     for team_id, user_id in sorted({(one.team_id, one.user_id) for one in ended if one.team_id and one.user_id}):
-        tx.connection.execute(
-            update(homes)
-            .where(homes.c.team_id == team_id, homes.c.user_id == user_id, homes.c.due_at.is_(None))
-            .values(due_at=_next(tx))
-        )
+        tx.connection.execute(_SHOW_ANEW, {"team": team_id, "who": user_id, "now": tx.now})
 
 
 def any_waiting(connection: Connection) -> bool:
@@ -71,7 +79,7 @@ def any_waiting(connection: Connection) -> bool:
     return bool(connection.execute(select(select(literal(1)).where(homes.c.due_at.is_not(None)).exists())).scalar())
 
 
-def is_due(now: int) -> ColumnElement[bool]:
+def is_due(now: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Return the condition that an App Home is to be shown now, and nobody is at it."""
     free = homes.c.owner.is_(None) | (homes.c.begun_at <= now - LEASE_MS)
     return (homes.c.due_at <= now) & free
@@ -114,6 +122,13 @@ def _of(team_id: str, user_id: str, owner: str | None = None) -> list[ColumnElem
     return found if owner is None else [*found, homes.c.owner == owner]
 
 
-def _next(tx: Transaction) -> ColumnElement[int]:
+def _next(now: int | ColumnElement[int]) -> ColumnElement[int]:
     soon = homes.c.begun_at + PAUSE_MS
-    return case((soon > tx.now, soon), else_=tx.now)
+    return case((soon > now, soon), else_=now)
+
+
+_SHOW_ANEW = (
+    update(homes)
+    .where(homes.c.team_id == bindparam("team"), homes.c.user_id == bindparam("who"), homes.c.due_at.is_(None))
+    .values(due_at=_next(bindparam("now", type_=BigInteger)))
+)

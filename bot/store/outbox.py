@@ -5,7 +5,7 @@ It knows who tells what, and when to try again. It refuses to know what is said.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, insert, literal_column, select, update
 
 from bot.findings import Finding
 from bot.store.database import Transaction
@@ -21,6 +21,17 @@ RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
 # Built once: building a statement costs several times what running it does.
 _ANSWERED = select(deliveries.c.admission).where(deliveries.c.key == bindparam("key"))
 _KEEP_ANSWER = insert(deliveries)
+_ANNOUNCE = (
+    update(commands)
+    .where(
+        commands.c.open_count > 0,
+        commands.c.announced.is_(False),
+        commands.c.admitted_at < bindparam("silent_since", type_=BigInteger),
+        commands.c.response_url_until > NOW,
+    )
+    .values(announced=True)
+    .returning(commands.c.command_id, commands.c.response_url, commands.c.open_count)
+)
 _DUE = select(commands).where(reply_is_due(NOW)).order_by(commands.c.reply_at).limit(literal_column("1"))
 _CLAIM = (
     update(commands)
@@ -150,8 +161,13 @@ def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
     )
 
 
-def retry_reply(tx: Transaction, command_id: str, *, tries: int, drop_url: bool, wait_ms: int | None = None) -> None:
-    """Let a reply that failed be made again later: after `wait_ms`, or after a growing pause."""
+def retry_reply(
+    tx: Transaction, command_id: str, *, owner: str, tries: int, drop_url: bool, wait_ms: int | None = None
+) -> None:
+    """Let a reply that failed be made again later: after `wait_ms`, or after a growing pause.
+
+    Where it is not this owner's any more, whoever took it over is making it.
+    """
     values: dict[str, object] = {
         "reply_owner": None,
         "reply_at": tx.now + (RETRY_MS[min(tries, len(RETRY_MS) - 1)] if wait_ms is None else wait_ms),
@@ -159,22 +175,13 @@ def retry_reply(tx: Transaction, command_id: str, *, tries: int, drop_url: bool,
     }
     if drop_url:
         values |= {"response_url": None, "response_url_until": None}
-    tx.connection.execute(update(commands).where(commands.c.command_id == command_id).values(values))
+    own = (commands.c.command_id == command_id) & (commands.c.reply_owner == owner)
+    tx.connection.execute(update(commands).where(own).values(values))
 
 
 def claim_announcements(tx: Transaction, *, older_than_ms: int) -> list[Announcement]:
     """Take the commands whose askers have been waiting for so long without a word; each is told once."""
-    rows = tx.connection.execute(
-        update(commands)
-        .where(
-            commands.c.open_count > 0,
-            commands.c.announced.is_(False),
-            commands.c.admitted_at < tx.now - older_than_ms,
-            commands.c.response_url_until > tx.now,
-        )
-        .values(announced=True)
-        .returning(commands.c.command_id, commands.c.response_url, commands.c.open_count)
-    ).all()
+    rows = tx.connection.execute(_ANNOUNCE, {"now": tx.now, "silent_since": tx.now - older_than_ms}).all()
     paused_until = tx.connection.execute(select(pace.c.paused_until)).scalar_one() if rows else 0
     found = []
     for row in rows:
@@ -220,7 +227,8 @@ def backlog(connection: Connection) -> Backlog:
             .where(commands.c.source != "cli")
             .scalar_subquery()
             .label("replies"),
-            select(func.max(select(head.c.seq).scalar_subquery() - channels.c.seq)).scalar_subquery().label("behind"),
+            # Of the channel that was told last: whoever has set AUDIT_CHANNEL to another one has left the first behind.
+            select(func.min(select(head.c.seq).scalar_subquery() - channels.c.seq)).scalar_subquery().label("behind"),
             select(head.c.seq).scalar_subquery().label("head"),
         )
     ).one()

@@ -10,7 +10,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, literal, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    update,
+)  # fmt: skip
 
 from bot.store import pace
 from bot.store.database import Transaction
@@ -76,11 +90,8 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
 
 def put_back(tx: Transaction, taken: Taken, *, owner: str, wait_s: float) -> bool:
     """Open a request again that was surely not processed; False where it is not this owner's any more."""
-    changed = tx.connection.execute(
-        update(requests)
-        .where(is_held_by(taken, owner))
-        .values(state="open", owner=None, not_before=round(tx.now + wait_s * 1000))
-    )
+    values = {"state": "open", "owner": None, "not_before": round(tx.now + wait_s * 1000)}
+    changed = tx.connection.execute(update(requests).where(IS_HELD), {**held_by(taken, owner), **values})
     return changed.rowcount == 1
 
 
@@ -106,23 +117,12 @@ def end(
     finding: str | None = None,
 ) -> bool:
     """End a request; False where it is not this owner's any more, and then nothing may be recorded."""
-    changed = tx.connection.execute(
-        update(requests)
-        .where(is_held_by(taken, owner))
-        .values(
-            state="done",
-            owner=None,
-            outcome=outcome,
-            http_status=http_status,
-            detail=detail,
-            until=until,
-            finding=finding,
-        )
-        .returning(requests.c.command_id)
-    ).one_or_none()
-    if changed is not None:
-        _count_down(tx, changed.command_id, 1)
-    return changed is not None
+    ended = {"outcome": outcome, "http_status": http_status, "detail": detail, "until": until, "finding": finding}
+    values = {"state": "done", "owner": None, **ended}
+    command_id = tx.connection.execute(_END, {**held_by(taken, owner), **values}).scalar()
+    if command_id is not None:
+        _count_down(tx, command_id, 1)
+    return command_id is not None
 
 
 def end_open(
@@ -174,6 +174,15 @@ def with_asker() -> Select[Any]:
     )
 
 
+IS_HELD = (
+    (requests.c.request_id == bindparam("held"))
+    # The same owner may have begun the next attempt meanwhile.
+    & (requests.c.attempts == bindparam("attempt"))
+    & (requests.c.owner == bindparam("holder"))
+    & (requests.c.state == "sending")
+)
+"""The condition that an attempt is under way; `held_by` says which."""
+
 # Built once: building a statement costs several times what running it does.
 _NEXT = (
     with_asker()
@@ -186,6 +195,15 @@ _TAKE = (
     update(requests)
     .where(requests.c.request_id == bindparam("taken"))
     .values(state="sending", owner=bindparam("taker"), attempts=requests.c.attempts + 1)
+)
+_END = update(requests).where(IS_HELD).returning(requests.c.command_id)
+_LEFT = commands.c.open_count - bindparam("done", type_=Integer)
+_TO_BE_TOLD = and_(_LEFT == 0, commands.c.source != "cli")  # at a terminal, who asked is waiting
+_COUNT_DOWN = (
+    update(commands)
+    .where(commands.c.command_id == bindparam("of"))
+    .values(open_count=_LEFT, reply_at=case((_TO_BE_TOLD, NOW), else_=commands.c.reply_at))
+    .returning(commands.c.open_count)
 )
 _DROP = tuple(
     delete(table).where(table.c.command_id.in_(bindparam("gone", expanding=True))) for table in (requests, commands)
@@ -206,10 +224,9 @@ def taken_of(row: Row[Any], *, attempt: int) -> Taken:
     )
 
 
-def is_held_by(taken: Taken, owner: str) -> ColumnElement[bool]:
-    """Return the condition that this attempt is under way: the same owner may have begun the next one meanwhile."""
-    same = (requests.c.request_id == taken.request_id) & (requests.c.attempts == taken.attempt)
-    return same & (requests.c.owner == owner) & (requests.c.state == "sending")
+def held_by(taken: Taken, owner: str) -> dict[str, object]:
+    """Return the parameters of `IS_HELD`."""
+    return {"held": taken.request_id, "attempt": taken.attempt, "holder": owner}
 
 
 def begin_look_ups(tx: Transaction, command_id: str) -> None:
@@ -233,17 +250,5 @@ def begin_look_ups(tx: Transaction, command_id: str) -> None:
 
 
 def _count_down(tx: Transaction, command_id: str, by: int) -> None:
-    left = tx.connection.execute(
-        update(commands)
-        .where(commands.c.command_id == command_id)
-        .values(open_count=commands.c.open_count - by)
-        .returning(commands.c.open_count)
-    ).scalar()
-    if left:
+    if tx.connection.execute(_COUNT_DOWN, {"of": command_id, "done": by, "now": tx.now}).scalar():
         begin_look_ups(tx, command_id)
-        return
-    tx.connection.execute(
-        update(commands)
-        .where(commands.c.command_id == command_id, commands.c.open_count == 0, commands.c.source != "cli")
-        .values(reply_at=tx.now)
-    )

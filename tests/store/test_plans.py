@@ -134,13 +134,15 @@ def test_the_log_reads_the_newest_of_its_channel_or_user(
     assert is_sorted_by_its_index(plan), plan
 
 
-@pytest.mark.parametrize("user_id", [USERS[0], None], ids=["a user", "the terminal"])
+@pytest.mark.parametrize(
+    ("user_id", "asked"), [(USERS[0], label(2_100)), (None, label(2_101))], ids=["a user", "the terminal"]
+)
 def test_a_command_looks_for_no_more_than_its_rules_need(
-    long_trail: Database, caught: list[Statement], user_id: str | None
+    long_trail: Database, caught: list[Statement], user_id: str | None, asked: str
 ) -> None:
     """The cool-down is one step in an index, the hourly count a stretch of one."""
     asker = Asker(source="slash", team_id=TEAM, channel_id=CHANNELS[0], user_id=user_id)
-    retrieval_on(long_trail).admit(asker, labels.parse_all(label(2_100)), Delivery())
+    retrieval_on(long_trail).admit(asker, labels.parse_all(asked), Delivery())
     cool_down = plans(long_trail, caught, r"FROM events\s+WHERE events.label")
     assert goes_by(cool_down, "events_that_may_have_mailed"), cool_down
     assert is_sorted_by_its_index(cool_down), cool_down
