@@ -116,13 +116,19 @@ class LookUps:
             DatabaseUnavailable: it was not recorded; call again.
         """
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> list[Answered]:
             if got.http_status == 429:
                 pace.pause(tx, got.retry_after_s or 1.0)
-            for one in turn.answered:
-                self._end(tx, one, owner=self._owner, finding=got.findings.get(one.request.label))
+            found = got.findings
+            return [
+                one
+                for one in turn.answered
+                if self._end(tx, one, owner=self._owner, finding=found.get(one.request.label))
+            ]
 
-        self._database.write(work)
+        for one in self._database.write(work):
+            if one.outcome != presence.CHECKED:
+                log.info("request %s for %s: %s", one.request.request_id, one.request.label, one.outcome)
 
     def end_waiting(self) -> int:
         """End without a look-up what this process would still look up, because it stops; returns how many."""
