@@ -44,7 +44,7 @@ class SQLiteStore(Store):
 
         def hold(chance: Random) -> str:
             seconds = chance.uniform(0.5, 4)
-            with contextlib.closing(sqlite3.connect(self._path, timeout=5, isolation_level=None)) as connection:
+            with contextlib.closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 threading.Event().wait(seconds)
             return f"the database was locked for {seconds:.1f} s"
