@@ -130,7 +130,7 @@ class Worker:
                 self._retrieval.reclaim({request_id for request_id, _ in self._in_flight.copy()})
                 self._in_doubt = False
             taken = self._retrieval.take()
-        except DatabaseUnavailable:
+        except Exception:
             # It may have been committed all the same, and then this process holds a request it knows nothing of.
             self._in_doubt = True
             raise

@@ -120,11 +120,7 @@ class Database:
                 raise DatabaseUnavailable("the database is busy") from None
 
     def read(self, work: Callable[[Connection], T], *, within_s: float | None = BACKGROUND_S) -> T:
-        """Run `work` in a transaction that sees one state of the database and changes nothing.
-
-        Args:
-            work: what is to be read.
-            within_s: give up after so long; None: as long as it takes.
+        """Run `work` in a transaction that sees one state of the database and changes nothing; see `write`.
 
         Raises:
             DatabaseUnavailable: the database did not answer.
@@ -217,7 +213,9 @@ def _apart(one: Write, tx: Transaction) -> Transaction:
     try:
         with _sentences():
             one.result = one.work(tx)
-    except Exception as fault:  # noqa: BLE001 - it is raised where it belongs
+    except Exception as fault:
+        if tx.connection.invalidated:
+            raise  # with the connection, what the others have done on it is gone
         one.fault = fault
         tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
         return before
@@ -251,7 +249,7 @@ def _sentences() -> Iterator[None]:
         yield
     except exc.IntegrityError:
         raise
-    except (exc.DBAPIError, exc.TimeoutError) as fault:
+    except (exc.DBAPIError, exc.TimeoutError, exc.PendingRollbackError) as fault:
         raise DatabaseUnavailable(_first_line(fault)) from fault
 
 

@@ -100,6 +100,20 @@ def test_a_transaction_that_breaks_is_nobodys(database: Database) -> None:
     assert recorded(database) == ["r0", "r4"]
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_connection_that_is_cut_off_is_unavailable_to_all_on_it(database: Database) -> None:
+    """Whoever's statement met it, and who came before and after, hear the same plain thing; nobody else's fault."""
+
+    def cut_off(tx: Transaction) -> None:
+        tx.connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with together(database, record("r1"), cut_off, record("r3")) as futures:
+        for one in futures:
+            with pytest.raises(DatabaseUnavailable, match="AdminShutdown"):
+                one.result(10)
+    assert recorded(database) == ["r0"]
+
+
 def test_who_cannot_wait_is_told_so_and_is_not_written_later(database: Database) -> None:
     """A turn that does not come in time is a failure, and the work is not done behind its caller's back."""
     begun, goes_on = threading.Event(), threading.Event()
