@@ -20,8 +20,8 @@ from bot.outcomes import Outcome
 from bot.policy import Policy, Rule
 from bot.retrieval import MOST_ATTEMPTS, Retrieval
 from bot.sandbox.mpc import SandboxMPC
-from bot.store import outbox, presence
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store import outbox, presence, queue
+from bot.store.database import Database, DatabaseUnavailable, Transaction
 from bot.store.queue import Taken, Wait
 from bot.trail import Asker
 from tests.conftest import events_of
@@ -357,6 +357,21 @@ def test_a_paused_process_does_not_send_what_it_took_long_ago(sqlite: Database) 
     )
     answer = slow.send(replace(taken, taken_at=time.monotonic() - 60))
     assert (answer.outcome, answer.again, listener.heard()) == (Outcome.UNAVAILABLE, True, b"")
+
+
+def test_a_turn_begins_when_its_transaction_does(database: Database) -> None:
+    """What was written before it in the same transaction has held it up, and that counts as late."""
+    retrieval = build(database)
+    ask(retrieval, "A10cnQO")
+
+    def late(tx: Transaction) -> float:
+        begun = time.monotonic()
+        threading.Event().wait(0.05)
+        taken = queue.take(tx, owner="one", rate_per_s=5)
+        assert isinstance(taken, Taken)
+        return taken.taken_at - begun
+
+    assert database.write(late) <= 0
 
 
 def test_those_behind_a_request_that_was_held_up_keep_their_distance(database: Database) -> None:

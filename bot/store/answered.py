@@ -4,7 +4,6 @@ It knows when a look-up is due and which ones go together. It refuses to know ho
 found. Whatever happens meanwhile, such a request ends with the outcome that is stored, and is never sent again.
 """
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +117,7 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Turn | Wait:
     return Turn(
         answered=tuple(together),
         within_s=(LOOK_UP_MS - waited_ms) / 1000,
-        taken_at=time.monotonic(),
+        taken_at=tx.began_at,
     )
 
 

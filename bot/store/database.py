@@ -1,7 +1,6 @@
 """The database: opens SQLite or PostgreSQL, and gives transactions whose failure is one kind of error.
 
-It knows what a transaction is, and whether one that failed may have happened all the same. It refuses to know what is
-stored; how each database is opened, `bot.store.sqlite` and `bot.store.postgresql` know.
+It knows transactions, and whether one that failed may have happened all the same. It refuses to know what is stored.
 
     DatabaseError
     ├── DatabaseUnavailable   locked, full, read-only, gone: what was asked for did not happen
@@ -31,8 +30,9 @@ SCHEMA = "0002"
 _LOCK_HEAD = {
     "sqlite": text("SELECT seq, hash FROM head WHERE one = 1"),
     "postgresql": text(
+        # The time is taken behind the lock: beside it, it would be that of before the wait for it.
         "SELECT seq, hash, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now "
-        "FROM head WHERE one = 1 FOR UPDATE"
+        "FROM (SELECT seq, hash FROM head WHERE one = 1 FOR UPDATE) AS locked"
     ),
 }
 
@@ -73,6 +73,7 @@ class Transaction:
         now: the database's clock, milliseconds since 1970.
         seq: the number of the last event of the trail; `bot.trail` moves it.
         hash: the hash of that event.
+        began_at: the moment of `now`, `time.monotonic()`; what was written before in it has taken time since.
         recorded: what the events are called that `bot.trail` has appended.
     """
 
@@ -80,6 +81,7 @@ class Transaction:
     now: int
     seq: int
     hash: str
+    began_at: float
     recorded: list[str] = field(default_factory=list)
 
 
@@ -140,7 +142,7 @@ class Database:
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """Give a connection whose transaction changes the schema; no other write of this machine overlaps it."""
+        """Give a connection whose transaction changes the schema."""
         with _sentences(), self.engine.begin() as connection:
             yield connection
 
@@ -195,7 +197,7 @@ class Database:
             if row is None:
                 raise HeadMissing
             now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
-            tx = Transaction(connection, now, row.seq, row.hash)
+            tx = Transaction(connection, now, row.seq, row.hash, time.monotonic())
             if len(group) == 1:
                 group[0].result = group[0].work(tx)
             else:

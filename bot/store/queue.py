@@ -7,7 +7,7 @@ what is done with a request, and what an outcome means.
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -85,7 +85,8 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
         return Wait((free_at - tx.now) / 1000, paced=True)
     tx.connection.execute(_TAKE, {"taken": row.request_id, "taker": owner})
     pace.take_turn(tx, rate_per_s)
-    return taken_of(row, attempt=row.attempts + 1)
+    # The turn is counted from that moment on, and so is how late its request leaves.
+    return replace(taken_of(row, attempt=row.attempts + 1), taken_at=tx.began_at)
 
 
 def put_back(tx: Transaction, taken: Taken, *, owner: str, wait_s: float) -> bool:
