@@ -4,7 +4,6 @@ It knows the cursor on `seq`, when the next post may follow, and whether there i
 nobody noted whether Slack took it. It refuses to know what is posted.
 """
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -92,7 +91,7 @@ def claim(tx: Transaction, channel_id: str, *, owner: str) -> Turn | float | Non
         broken_at=row.broken_at,
         broken_by=row.broken_by,
         doubt=row.doubt,
-        taken_at=time.monotonic(),
+        taken_at=tx.began_at,
     )
 
 
