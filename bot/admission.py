@@ -75,8 +75,8 @@ class Admission:
         items: its labels, in order.
         invalid: it held something that is no label, and was stopped.
         denial: the whole command was refused.
-        ahead: how many requests leave before its first one.
-        wait_s: about how long the whole takes, seconds; None where that is not worth a word.
+        ahead: how many requests leave before its first one; of a long queue, `entry.COUNTED`: so many, or more.
+        wait_s: about how long the whole takes at least, seconds; None where that is not worth a word.
     """
 
     command_id: str | None = None
@@ -123,10 +123,11 @@ def admit(
     """
     if delivery.key is not None and (kept := outbox.answered(tx, delivery.key)) is not None:
         return Admission.from_json(kept)
-    admission = _decide(tx, policy, rate_per_s, asker, parsed)
+    turn = entry.next_turn(tx, asker)
+    admission = _decide(tx, policy, rate_per_s, asker, parsed, turn)
     _record(tx, asker, parsed, admission)
     if admission.command_id is not None:
-        enqueue(tx, asker, admission, delivery)
+        enqueue(tx, asker, admission, delivery, turn)
     if delivery.key is not None:
         outbox.keep_answer(tx, delivery.key, admission.to_json())
     return admission
@@ -158,8 +159,8 @@ def heard(write: Callable[[float], Admission], delivery: Delivery) -> Admission:
         time.sleep(AGAIN_S)
 
 
-def enqueue(tx: Transaction, asker: Asker, admission: Admission, delivery: Delivery) -> None:
-    """Queue what was admitted."""
+def enqueue(tx: Transaction, asker: Asker, admission: Admission, delivery: Delivery, turn: int) -> None:
+    """Queue what was admitted, from `turn` on."""
     url = delivery.response_url
     entry.add(
         tx,
@@ -168,6 +169,7 @@ def enqueue(tx: Transaction, asker: Asker, admission: Admission, delivery: Deliv
         response_url=url,
         response_url_until=None if url is None else tx.now + round(delivery.response_url_s * 1000),
         announced=admission.wait_s is not None,
+        turn=turn,
         new=[_new_request(one) for one in admission.items],
     )
 
@@ -177,7 +179,7 @@ def item(label: Label, denial: Denial | None) -> Item:
     return Item(request_id=trail.new_id(), label=label.text, kinds=label.kinds, stations=label.stations, denial=denial)
 
 
-def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed) -> Admission:
+def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed, turn: int) -> Admission:
     labels = parsed.labels
     if refusal := policy.who(channel_id=asker.channel_id, user_id=asker.user_id):
         return _refused(labels[: policy.max_labels], refusal)
@@ -193,7 +195,7 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
         return _refused(labels, refusal)
     if not wanted:
         return Admission(items=items)
-    ahead = entry.ahead_of(tx, asker)
+    ahead = entry.ahead_of(tx, turn)
     pause_s = pace.pause_left(tx)
     wait_s = pause_s + (ahead + wanted) * pace.SPACING / rate_per_s
     # A queue, a pause or many labels: it is said at once that this takes a while. Otherwise the answer is near.
@@ -202,12 +204,11 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
 
 
 def _cool(tx: Transaction, policy: Policy, labels: tuple[Label, ...]) -> tuple[Item, ...]:
-    under_way = entry.under_way(tx, [one.text for one in labels])
     return tuple(
         item(
             one,
             policy.label(
-                under_way=one.text in under_way,
+                under_way=entry.is_under_way(tx, one.text),
                 last=trail.last_possible_mail(tx.connection, one.text),
                 now=tx.now,
             ),

@@ -15,7 +15,7 @@ from bot.findings import Finding, note
 from bot.labels import Label, Parsed
 from bot.mpc import MPC, LookUp
 from bot.policy import Policy
-from bot.store import answered, homes, outbox, pace, presence, queue
+from bot.store import answered, entry, homes, outbox, pace, presence, queue
 from bot.store.answered import Answered, Turn
 from bot.store.database import Database, Transaction
 from bot.trail import Asker, Event
@@ -86,7 +86,7 @@ class LookUps:
             items = tuple(item(one, None) for one in parsed.labels if self.can(one))
             decided = Admission(command_id=trail.new_id() if items else None, items=items)
         if decided.command_id is not None:
-            enqueue(tx, asker, decided, delivery)
+            enqueue(tx, asker, decided, delivery, entry.next_turn(tx, asker))
             answered.check(tx, decided.command_id, owner=self._owner)
         if delivery.key is not None:
             outbox.keep_answer(tx, delivery.key, decided.to_json())

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, literal_colu
 from bot.canonical import COLUMNS, digest, timestamp
 from bot.outcomes import Outcome
 from bot.store.database import HeadMissing, Transaction
+from bot.store.statement import Statement
 from bot.store.tables import events, head
 from bot.tombstone import PRUNED
 
@@ -42,18 +43,17 @@ PAGE = 1000
 _ASKED = events.c.event == literal_column(f"'{REQUESTED}'")
 _MAY_HAVE_MAILED = events.c.event.in_([literal_column(f"'{one}'") for one in (Outcome.ACCEPTED, Outcome.UNKNOWN)])
 
-# Built once: building a statement costs several times what running it does.
-_APPEND = insert(events)
-_MOVE_HEAD = update(head).where(head.c.one == 1).values(seq=bindparam("seq"), hash=bindparam("hash"))
-_HEAD = select(head.c.seq, head.c.hash)
-_LAST_MAIL = (
+_APPEND = Statement(insert(events))
+_MOVE_HEAD = Statement(update(head).where(head.c.one == 1).values(seq=bindparam("to_seq"), hash=bindparam("to_hash")))
+_HEAD = Statement(select(head.c.seq, head.c.hash))
+_LAST_MAIL = Statement(
     select(events.c.at)
     .where(events.c.label == bindparam("label"), _MAY_HAVE_MAILED)
     .order_by(events.c.seq.desc())
     .limit(literal_column("1"))
 )
 _RECENT_OF_USER, _RECENT_OF_TERMINAL = (
-    select(events.c.at).where(own, _ASKED, events.c.at > bindparam("since")).order_by(events.c.at)
+    Statement(select(events.c.at).where(own, _ASKED, events.c.at > bindparam("since")).order_by(events.c.at))
     for own in (events.c.user_id == bindparam("user_id"), events.c.user_id.is_(None))
 )
 
@@ -159,8 +159,8 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
         tx.hash = row["hash"] = digest(list(row.values()))
         rows.append(row)
     if rows:
-        tx.connection.execute(_APPEND, rows)
-        tx.connection.execute(_MOVE_HEAD, {"seq": tx.seq, "hash": tx.hash})
+        _APPEND.run_each(tx.connection, rows)
+        _MOVE_HEAD.run(tx.connection, to_seq=tx.seq, to_hash=tx.hash)
         tx.recorded += [row["event"] for row in rows]
     return [row["seq"] for row in rows]
 
@@ -203,13 +203,14 @@ def rows(connection: Connection, *, after: int | None, count: int) -> Sequence[S
 
 def last_possible_mail(connection: Connection, label: str) -> int | None:
     """Return when the label was last accepted or may have been (`unknown`), or None."""
-    return connection.execute(_LAST_MAIL, {"label": label}).scalar()
+    last: int | None = _LAST_MAIL.run(connection, label=label).scalar()
+    return last
 
 
 def requested_since(connection: Connection, user_id: str | None, since: int) -> list[int]:
     """Return the times of a user's requests since `since`, oldest first; None stands for the terminal's."""
     asked = _RECENT_OF_TERMINAL if user_id is None else _RECENT_OF_USER
-    return list(connection.execute(asked, {"user_id": user_id, "since": since}).scalars())
+    return asked.run(connection, user_id=user_id, since=since).scalars()
 
 
 def head_of(connection: Connection) -> tuple[int, str]:
@@ -218,7 +219,7 @@ def head_of(connection: Connection) -> tuple[int, str]:
     Raises:
         HeadMissing: somebody removed what is kept of it.
     """
-    row = connection.execute(_HEAD).one_or_none()
+    row = _HEAD.run(connection).first()
     if row is None:
         raise HeadMissing
     return row.seq, row.hash

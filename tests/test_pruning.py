@@ -151,7 +151,14 @@ def test_an_open_request_stays(database: Database) -> None:
     def work(tx: Transaction) -> None:
         new = entry.NewRequest(request_id="r2", label="A10cnQO", kinds=("trksub",))
         entry.add(
-            tx, command_id="c1", asker=SLACK, response_url=None, response_url_until=None, announced=False, new=[new]
+            tx,
+            command_id="c1",
+            asker=SLACK,
+            response_url=None,
+            response_url_until=None,
+            announced=False,
+            turn=0,
+            new=[new],
         )
 
     request(database, "r1")

@@ -12,6 +12,7 @@ from bot.admission import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
 from bot.slack.richtext import Message, button, message
+from bot.store.entry import COUNTED
 from bot.store.outbox import Announcement, Ended
 from bot.wording import Strong, Text, Verbatim
 
@@ -105,8 +106,10 @@ def acknowledgement_lines(admission: Admission, *, where: str = "here") -> list[
     lines += [_station(one) for one in stations] if lines else []
     if admission.command_id is not None:
         if admission.wait_s is not None:
-            wait = _about(admission.wait_s)
-            lines.append((f"Position {admission.ahead + 1} in the queue, {wait}. The answer will come {where}.",))
+            many = admission.ahead >= COUNTED
+            place = f"Behind {COUNTED:,} requests or more" if many else f"Position {admission.ahead + 1} in the queue"
+            wait = f"{'at least' if many else 'about'} {_time(admission.wait_s)}"
+            lines.append((f"{place}, {wait}. The answer will come {where}.",))
         elif lines:
             lines.append(("The other labels are on their way to the MPC.",))
     return lines
@@ -115,7 +118,7 @@ def acknowledgement_lines(admission: Admission, *, where: str = "here") -> list[
 def announcement(waiting: Announcement) -> Message:
     """Return the one word about an answer that takes long."""
     if waiting.pause_s > 0:
-        wait = _about(waiting.pause_s)
+        wait = f"about {_time(waiting.pause_s)}"
         return message([(f"The MPC asked the bot to wait, {wait} more. Your request is kept: the answer comes here.",)])
     if waiting.ahead:
         return message([(f"Position {waiting.ahead + 1} in the queue: the answer will come here.",)])
@@ -190,8 +193,8 @@ def _good(parsed: Parsed, command: str) -> list[Text]:
     return [(fine, Verbatim(f"{command} {paste_again(one)}")) for one in groups]
 
 
-def _about(seconds: float) -> str:
-    return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def fault_line(fault: Fault) -> Text:

@@ -7,7 +7,7 @@ found. Whatever happens meanwhile, such a request ends with the outcome that is 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, literal_column, select, update
 
 from bot import wamo
 from bot.answers import Answer
@@ -15,7 +15,8 @@ from bot.store import pace, queue
 from bot.store.database import Transaction
 from bot.store.presence import CHECKED, NOW, is_alive, look_up_is_overdue
 from bot.store.queue import Taken, Wait
-from bot.store.tables import requests
+from bot.store.statement import Statement
+from bot.store.tables import commands, requests
 
 LOOK_UP_MS = 3_000
 """How long an asker waits for a look-up, its turn in the pace included."""
@@ -28,9 +29,18 @@ NOTHING_YET = "null"
 _ANSWERED = (requests.c.state == "sending") & requests.c.answered_at.is_not(None)
 _WAITING = _ANSWERED & requests.c.finding.is_(None)
 
-# Built once: building a statement costs several times what running it does.
-_KEEP = update(requests).where(queue.IS_HELD).returning(requests.c.command_id)
-_FIRST = (
+_KEEP = Statement(
+    update(requests)
+    .where(queue.IS_HELD)
+    .values(
+        {
+            name: bindparam(f"kept_{name}")
+            for name in ("outcome", "http_status", "detail", "elapsed_ms", "answered_at", "not_before")
+        }
+    )
+    .returning(requests.c.command_id)
+)
+_FIRST = Statement(
     select(requests.c.command_id, requests.c.kinds, requests.c.not_before)
     .where(_WAITING, ~look_up_is_overdue(NOW))
     .order_by(requests.c.not_before)
@@ -72,15 +82,16 @@ class Turn:
 
 def keep(tx: Transaction, request: Taken, *, owner: str, answer: Answer) -> bool:
     """Store the answer to a request that then waits for its look-up; False where it is not this owner's any more."""
-    kept = {
-        "outcome": answer.outcome,
-        "http_status": answer.http_status,
-        "detail": answer.detail,
-        "elapsed_ms": answer.elapsed_ms,
-        "answered_at": tx.now,
-        "not_before": tx.now + SIBLINGS_MS,
-    }
-    command_id = tx.connection.execute(_KEEP, {**queue.held_by(request, owner), **kept}).scalar()
+    command_id = _KEEP.run(
+        tx.connection,
+        **queue.held_by(request, owner),
+        kept_outcome=answer.outcome,
+        kept_http_status=answer.http_status,
+        kept_detail=answer.detail,
+        kept_elapsed_ms=answer.elapsed_ms,
+        kept_answered_at=tx.now,
+        kept_not_before=tx.now + SIBLINGS_MS,
+    ).scalar()
     if command_id is not None:
         queue.begin_look_ups(tx, command_id)
     return command_id is not None
@@ -93,11 +104,13 @@ def check(tx: Transaction, command_id: str, *, owner: str) -> None:
         .where(requests.c.command_id == command_id, requests.c.state == "open")
         .values(state="sending", owner=owner, outcome=CHECKED, answered_at=tx.now, not_before=tx.now)
     )
+    # Whoever only looks up is served no later for it.
+    tx.connection.execute(update(commands).where(commands.c.command_id == command_id).values(last_turn=None))
 
 
 def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Turn | Wait:
     """Take the installation's next turn at the MPC for the look-up that is due first, with all that go with it."""
-    first = tx.connection.execute(_FIRST, {"now": tx.now}).one_or_none()
+    first = _FIRST.run(tx.connection, now=tx.now).first()
     if first is None:
         return Wait(None)
     if (at := max(first.not_before, pace.turn_at(tx))) > tx.now:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, literal, literal_column, select, update
 from bot.outcomes import Outcome
 from bot.store import queue
 from bot.store.database import Transaction
+from bot.store.statement import Statement
 from bot.store.tables import pace, requests
 
 MOST_FAILURES = 5
@@ -42,19 +43,19 @@ class Broken:
     probe_at: int
 
 
-_FAILURES = select(pace.c.failures, pace.c.broken_at)
-_BROKEN = select(pace.c.broken_at, pace.c.broken_by, pace.c.probe_at)
+_FAILURES = Statement(select(pace.c.failures, pace.c.broken_at))
+_BROKEN = Statement(select(pace.c.broken_at, pace.c.broken_by, pace.c.probe_at))
 
 
 def broken(tx: Transaction) -> Broken | None:
     """Return why the MPC is not asked; None where all is well."""
-    row = tx.connection.execute(_BROKEN).one()
+    row = _BROKEN.run(tx.connection).first()
     return None if row.broken_at is None else Broken(by=row.broken_by, probe_at=row.probe_at)
 
 
 def since(connection: Connection) -> tuple[int, str] | None:
     """Return since when the MPC does not serve the bot, milliseconds since 1970, and why; None where all is well."""
-    row = connection.execute(select(pace.c.broken_at, pace.c.broken_by)).one()
+    row = _BROKEN.run(connection).first()
     return None if row.broken_at is None else (row.broken_at, row.broken_by)
 
 
@@ -94,7 +95,7 @@ def note(tx: Transaction, outcome: str, *, http_status: int | None, detail: str 
     The first probe may go out as soon as the breaker opens, so that one stray 403 costs nobody an answer; each one
     that fails puts off the next.
     """
-    row = tx.connection.execute(_FAILURES).one()
+    row = _FAILURES.run(tx.connection).first()
     if outcome != Outcome.UNAVAILABLE:
         if row.failures or row.broken_at is not None:
             tx.connection.execute(update(pace).values(failures=0, broken_at=None, broken_by=None))

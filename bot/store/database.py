@@ -21,6 +21,7 @@ from bot.store import patience
 from bot.store.grouping import TooBusyError, Write, Writers
 from bot.store.observer import Observer
 from bot.store.patience import BACKGROUND_S
+from bot.store.statement import Statement
 
 T = TypeVar("T")
 
@@ -28,13 +29,18 @@ SCHEMA = "0002"
 """The revision of `bot/migrations` that this program works with; a test holds the two together."""
 
 _LOCK_HEAD = {
-    "sqlite": text("SELECT seq, hash FROM head WHERE one = 1"),
-    "postgresql": text(
-        # The time is taken behind the lock: beside it, it would be that of before the wait for it.
-        "SELECT seq, hash, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now "
-        "FROM (SELECT seq, hash FROM head WHERE one = 1 FOR UPDATE) AS locked"
+    "sqlite": Statement(text("SELECT seq, hash FROM head WHERE one = 1")),
+    "postgresql": Statement(
+        text(
+            # The time is taken behind the lock: beside it, it would be that of before the wait for it.
+            "SELECT seq, hash, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now "
+            "FROM (SELECT seq, hash FROM head WHERE one = 1 FOR UPDATE) AS locked"
+        )
     ),
 }
+_SET_APART = Statement(text("SAVEPOINT one"))
+_KEEP = Statement(text("RELEASE SAVEPOINT one"))
+_TAKE_BACK = Statement(text("ROLLBACK TO SAVEPOINT one"))
 
 # What SQLite says of a commit that it could not even write; after a failed fsync, say, the next start may find it.
 # PostgreSQL takes back what it answers an error to, and so only a connection that broke leaves a doubt.
@@ -193,7 +199,7 @@ class Database:
     def _make(self, group: Sequence[Write]) -> None:
         """Make writes in one transaction; one that fails takes nothing with it but itself."""
         with _sentences(), self.engine.begin() as connection:
-            row = connection.execute(_LOCK_HEAD[self.dialect]).one_or_none()
+            row = _LOCK_HEAD[self.dialect].run(connection).first()
             if row is None:
                 raise HeadMissing
             now = row.now if self.dialect == "postgresql" else time.time_ns() // 1_000_000
@@ -211,7 +217,7 @@ class Database:
 def _apart(one: Write, tx: Transaction) -> Transaction:
     """Run a write beside others; returns the transaction for the next one."""
     before = replace(tx, recorded=tx.recorded.copy())
-    tx.connection.exec_driver_sql("SAVEPOINT one")
+    _SET_APART.run(tx.connection)
     try:
         with _sentences():
             one.result = one.work(tx)
@@ -219,9 +225,9 @@ def _apart(one: Write, tx: Transaction) -> Transaction:
         if tx.connection.invalidated:
             raise  # with the connection, what the others have done on it is gone
         one.fault = fault
-        tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+        _TAKE_BACK.run(tx.connection)
         return before
-    tx.connection.exec_driver_sql("RELEASE SAVEPOINT one")
+    _KEEP.run(tx.connection)
     return tx
 
 

@@ -3,36 +3,54 @@
 It knows the turn that a request gets. It refuses to know whether it may be asked at all.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from bot.store.database import Transaction
 from bot.store.presence import CHECKED
+from bot.store.statement import Statement
 from bot.store.tables import commands, requests
 from bot.trail import Asker
 
-# Built once: building a statement costs several times what running it does, and these run for each command.
-_UNDER_WAY = select(requests.c.label).where(
-    requests.c.label.in_(bindparam("labels", expanding=True)),
-    requests.c.state != "done",
-    requests.c.outcome.is_distinct_from(CHECKED),
+COUNTED = 1_000
+"""Of a longer queue nobody counts who is ahead: a command is acknowledged as soon as in a short one."""
+
+_UNDER_WAY = Statement(
+    select(requests.c.request_id)
+    .where(
+        requests.c.label == bindparam("label"),
+        requests.c.state != "done",
+        requests.c.outcome.is_distinct_from(CHECKED),
+    )
+    .limit(literal_column("1"))
 )
-_NEW_COMMAND = insert(commands)
-_NEW_REQUESTS = insert(requests)
+_NEW_COMMAND = Statement(insert(commands))
+_NEW_REQUESTS = Statement(insert(requests))
 _SERVING = select(func.min(requests.c.turn)).where(requests.c.state == "open").scalar_subquery()
-_LAST = (
-    select(func.max(requests.c.turn))
-    .join(commands, commands.c.command_id == requests.c.command_id)
-    # Not a comparison that an index knows: by way of the user there are few, by way of the state a whole backlog.
-    .where(requests.c.state.concat(literal_column("''")) == "open")
-)
 _TURNS_OF_USER, _TURNS_OF_TERMINAL = (
-    select(_SERVING.label("serving"), _LAST.where(whose).scalar_subquery().label("own"))
+    Statement(
+        select(
+            _SERVING.label("serving"),
+            # In the words of an index of `bot/migrations`.
+            select(func.max(commands.c.last_turn))
+            .where(whose, commands.c.open_count > literal_column("0"))
+            .scalar_subquery()
+            .label("own"),
+        )
+    )
     for whose in (commands.c.user_id == bindparam("user_id"), commands.c.user_id.is_(None))
 )
-_AHEAD = select(func.count()).where(requests.c.state == "open", requests.c.turn <= bindparam("turn"))
+_AHEAD = Statement(
+    select(func.count()).select_from(
+        select(requests.c.turn)
+        .where(requests.c.state == "open", requests.c.turn <= bindparam("turn"))
+        .limit(literal_column(f"{COUNTED}"))
+        .subquery()
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +66,9 @@ class NewRequest:
     until: int | None = None
 
 
-def under_way(tx: Transaction, labels: Collection[str]) -> set[str]:
-    """Return those of the labels that are being asked for."""
-    return set(tx.connection.execute(_UNDER_WAY, {"labels": list(labels)}).scalars())
+def is_under_way(tx: Transaction, label: str) -> bool:
+    """Return whether the label is being asked for."""
+    return _UNDER_WAY.run(tx.connection, label=label).first() is not None
 
 
 def add(
@@ -61,27 +79,11 @@ def add(
     response_url: str | None,
     response_url_until: int | None,
     announced: bool,
+    turn: int,
     new: Sequence[NewRequest],
 ) -> None:
-    """Queue the requests of one command; those with an outcome are done already."""
-    tx.connection.execute(
-        _NEW_COMMAND,
-        {
-            "command_id": command_id,
-            "source": asker.source,
-            "team_id": asker.team_id,
-            "channel_id": asker.channel_id,
-            "user_id": asker.user_id,
-            "admitted_at": tx.now,
-            "response_url": response_url,
-            "response_url_until": response_url_until,
-            "announced": announced,
-            "open_count": sum(one.outcome is None for one in new),
-            "reply_tries": 0,
-        },
-    )
-    first = _first_turn(tx, asker)
-    rows = [
+    """Queue the requests of one command from `turn` on; those with an outcome are done already."""
+    rows: list[dict[str, Any]] = [
         {
             "request_id": one.request_id,
             "command_id": command_id,
@@ -89,7 +91,7 @@ def add(
             "label": one.label,
             "kinds": " ".join(one.kinds),
             "stations": " ".join(one.stations),
-            "turn": first + place,
+            "turn": turn + place,
             "admitted_at": tx.now,
             "state": "open" if one.outcome is None else "done",
             "attempts": 0,
@@ -100,17 +102,32 @@ def add(
         }
         for place, one in enumerate(new)
     ]
-    tx.connection.execute(_NEW_REQUESTS, rows)
+    _NEW_COMMAND.run(
+        tx.connection,
+        command_id=command_id,
+        source=asker.source,
+        team_id=asker.team_id,
+        channel_id=asker.channel_id,
+        user_id=asker.user_id,
+        admitted_at=tx.now,
+        response_url=response_url,
+        response_url_until=response_url_until,
+        announced=announced,
+        open_count=sum(one.outcome is None for one in new),
+        last_turn=max((row["turn"] for row in rows if row["state"] == "open"), default=None),
+        reply_tries=0,
+    )
+    _NEW_REQUESTS.run_each(tx.connection, rows)
 
 
-def ahead_of(tx: Transaction, asker: Asker) -> int:
-    """Return how many of the open requests leave before a new one of this asker."""
-    first = _first_turn(tx, asker)
-    return tx.connection.execute(_AHEAD, {"turn": first}).scalar_one()
-
-
-def _first_turn(tx: Transaction, asker: Asker) -> int:
+def next_turn(tx: Transaction, asker: Asker) -> int:
     """Return the turn of an asker's next request: after their own, but not after others' later ones."""
     turns = _TURNS_OF_TERMINAL if asker.user_id is None else _TURNS_OF_USER
-    row = tx.connection.execute(turns, {"user_id": asker.user_id}).one()
+    row = turns.run(tx.connection, user_id=asker.user_id).first()
     return max(row.serving or 0, 0 if row.own is None else row.own + 1)
+
+
+def ahead_of(tx: Transaction, turn: int) -> int:
+    """Return how many of the open requests leave before a new one with that turn; not more than `COUNTED`."""
+    ahead: int = _AHEAD.run(tx.connection, turn=turn).scalar()
+    return ahead

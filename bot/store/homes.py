@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from bot import trail
 from bot.store.database import Transaction
+from bot.store.statement import Statement
 from bot.store.tables import homes
 from bot.trail import Event
 
@@ -71,12 +72,12 @@ def record(tx: Transaction, events: Sequence[Event]) -> None:
     trail.append(tx, events)
     ended = [one.asker for one in events if one.event in trail.OUTCOMES]
     for team_id, user_id in sorted({(one.team_id, one.user_id) for one in ended if one.team_id and one.user_id}):
-        tx.connection.execute(_SHOW_ANEW, {"team": team_id, "who": user_id, "now": tx.now})
+        _SHOW_ANEW.run(tx.connection, team=team_id, who=user_id, now=tx.now)
 
 
 def any_waiting(connection: Connection) -> bool:
     """Say whether an App Home is to be shown, now or in a moment; it costs no write."""
-    return bool(connection.execute(select(select(literal(1)).where(homes.c.due_at.is_not(None)).exists())).scalar())
+    return bool(_ANY_WAITING.run(connection).scalar())
 
 
 def is_due(now: int | ColumnElement[int]) -> ColumnElement[bool]:
@@ -127,8 +128,9 @@ def _next(now: int | ColumnElement[int]) -> ColumnElement[int]:
     return case((soon > now, soon), else_=now)
 
 
-_SHOW_ANEW = (
+_SHOW_ANEW = Statement(
     update(homes)
     .where(homes.c.team_id == bindparam("team"), homes.c.user_id == bindparam("who"), homes.c.due_at.is_(None))
     .values(due_at=_next(bindparam("now", type_=BigInteger)))
 )
+_ANY_WAITING = Statement(select(select(literal(1)).where(homes.c.due_at.is_not(None)).exists()))

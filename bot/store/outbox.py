@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, insert, literal_
 from bot.findings import Finding
 from bot.store.database import Transaction
 from bot.store.presence import CHECKED, NOW, reply_is_due
+from bot.store.statement import Statement
 from bot.store.tables import channels, commands, deliveries, head, pace, requests
 from bot.trail import Asker
 
@@ -18,10 +19,9 @@ LEASE_MS = 30_000
 RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
 """How long to wait after the first, second, … failure; the last one holds from then on."""
 
-# Built once: building a statement costs several times what running it does.
-_ANSWERED = select(deliveries.c.admission).where(deliveries.c.key == bindparam("key"))
-_KEEP_ANSWER = insert(deliveries)
-_ANNOUNCE = (
+_ANSWERED = Statement(select(deliveries.c.admission).where(deliveries.c.key == bindparam("key")))
+_KEEP_ANSWER = Statement(insert(deliveries))
+_ANNOUNCE = Statement(
     update(commands)
     .where(
         commands.c.open_count > 0,
@@ -32,13 +32,13 @@ _ANNOUNCE = (
     .values(announced=True)
     .returning(commands.c.command_id, commands.c.response_url, commands.c.open_count)
 )
-_DUE = select(commands).where(reply_is_due(NOW)).order_by(commands.c.reply_at).limit(literal_column("1"))
-_CLAIM = (
+_DUE = Statement(select(commands).where(reply_is_due(NOW)).order_by(commands.c.reply_at).limit(literal_column("1")))
+_CLAIM = Statement(
     update(commands)
     .where(commands.c.command_id == bindparam("claimed"))
     .values(reply_owner=bindparam("by"), reply_at=bindparam("until"))
 )
-_ENDED = (
+_ENDED = Statement(
     select(requests)
     .where(requests.c.command_id == bindparam("command_id"), requests.c.state == "done")
     .order_by(requests.c.place)
@@ -116,20 +116,21 @@ class Backlog:
 
 def answered(tx: Transaction, key: str) -> str | None:
     """Return what the delivery was answered, or None where it is new."""
-    return tx.connection.execute(_ANSWERED, {"key": key}).scalar()
+    kept: str | None = _ANSWERED.run(tx.connection, key=key).scalar()
+    return kept
 
 
 def keep_answer(tx: Transaction, key: str, admission: str) -> None:
     """Keep what a delivery is answered."""
-    tx.connection.execute(_KEEP_ANSWER, {"key": key, "at": tx.now, "admission": admission})
+    _KEEP_ANSWER.run(tx.connection, key=key, at=tx.now, admission=admission)
 
 
 def claim_reply(tx: Transaction, owner: str) -> Reply | None:
     """Take the oldest reply that is due, so that no other process makes it, too."""
-    row = tx.connection.execute(_DUE, {"now": tx.now}).one_or_none()
+    row = _DUE.run(tx.connection, now=tx.now).first()
     if row is None:
         return None
-    tx.connection.execute(_CLAIM, {"claimed": row.command_id, "by": owner, "until": tx.now + LEASE_MS})
+    _CLAIM.run(tx.connection, claimed=row.command_id, by=owner, until=tx.now + LEASE_MS)
     usable = row.response_url_until is not None and row.response_url_until > tx.now
     return Reply(
         command_id=row.command_id,
@@ -143,7 +144,6 @@ def claim_reply(tx: Transaction, owner: str) -> Reply | None:
 
 def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
     """Return the requests of a command that have their outcome, in the order in which they were typed."""
-    rows = connection.execute(_ENDED, {"command_id": command_id})
     return tuple(
         Ended(
             request_id=row.request_id,
@@ -157,7 +157,7 @@ def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:
             until=row.until,
             finding=None if row.finding is None else Finding.from_json(row.finding),
         )
-        for row in rows
+        for row in _ENDED.run(connection, command_id=command_id).all()
     )
 
 
@@ -181,7 +181,7 @@ def retry_reply(
 
 def claim_announcements(tx: Transaction, *, older_than_ms: int) -> list[Announcement]:
     """Take the commands whose askers have been waiting for so long without a word; each is told once."""
-    rows = tx.connection.execute(_ANNOUNCE, {"now": tx.now, "silent_since": tx.now - older_than_ms}).all()
+    rows = _ANNOUNCE.run(tx.connection, now=tx.now, silent_since=tx.now - older_than_ms).all()
     paused_until = tx.connection.execute(select(pace.c.paused_until)).scalar_one() if rows else 0
     found = []
     for row in rows:

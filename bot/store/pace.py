@@ -6,6 +6,7 @@ It knows one row, which is moved under the lock of a write. It refuses to know w
 from sqlalchemy import bindparam, select, update
 
 from bot.store.database import Transaction
+from bot.store.statement import Statement
 from bot.store.tables import pace
 
 # A hair more than 1/rate between two requests: what leaves evenly arrives a little unevenly.
@@ -15,28 +16,27 @@ LONGEST_PAUSE_S = 60.0
 LONGEST_BOOKING_MS = 120_000
 """Twice the longest pause that the MPC is granted."""
 
-# Built once: building a statement costs several times what running it does.
-_PAUSED = select(pace.c.paused_until)
-_DUE = select(pace.c.next_at, pace.c.paused_until)
-_BOOK = update(pace).values(next_at=bindparam("turn"))
+_PAUSED = Statement(select(pace.c.paused_until))
+_DUE = Statement(select(pace.c.next_at, pace.c.paused_until))
+_BOOK = Statement(update(pace).values(next_at=bindparam("turn")))
 
 
 def pause_left(tx: Transaction) -> float:
     """Return for how many seconds nobody may ask the MPC."""
-    until = tx.connection.execute(_PAUSED).scalar_one()
+    until = _PAUSED.run(tx.connection).scalar()
     return float(max(0, until - tx.now) / 1000)
 
 
 def turn_at(tx: Transaction) -> int:
     """Return from when on the MPC may be asked, milliseconds since 1970."""
-    due = tx.connection.execute(_DUE).one()
+    due = _DUE.run(tx.connection).first()
     # Nobody books further ahead than this: a clock that was set back must not stop everything for hours.
     return max(at for at in (0, due.next_at, due.paused_until) if at <= tx.now + LONGEST_BOOKING_MS)
 
 
 def take_turn(tx: Transaction, rate_per_s: float) -> None:
     """Let the next one that asks the MPC come as much later as the pace demands."""
-    tx.connection.execute(_BOOK, {"turn": round(tx.now + 1000 * SPACING / rate_per_s)})
+    _BOOK.run(tx.connection, turn=round(tx.now + 1000 * SPACING / rate_per_s))
 
 
 def pause(tx: Transaction, seconds: float) -> None:

@@ -7,10 +7,11 @@ agree on the time.
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, insert, literal, select, update
 
 from bot.store import homes
 from bot.store.database import Transaction
+from bot.store.statement import Statement
 from bot.store.tables import channels, commands, deliveries, pace, processes, requests
 
 DEAD_MS = 8_000
@@ -43,14 +44,13 @@ class Work:
     tell: bool
 
 
-_BEAT = update(processes).where(processes.c.owner == bindparam("who")).values(beat_at=NOW)
+_BEAT = Statement(update(processes).where(processes.c.owner == bindparam("who")).values(beat_at=NOW))
 
 
 def beat(tx: Transaction, owner: str) -> None:
     """Show that `owner` is alive."""
     # Writes are one at a time, so this needs no upsert, which each database words in its own way.
-    shown = tx.connection.execute(_BEAT, {"who": owner, "now": tx.now})
-    if shown.rowcount == 0:
+    if _BEAT.run(tx.connection, who=owner, now=tx.now).count == 0:
         tx.connection.execute(insert(processes).values(owner=owner, beat_at=tx.now))
 
 
@@ -79,13 +79,12 @@ def tidy(tx: Transaction) -> None:
 
 def look(tx: Transaction, *, announce_after_ms: int) -> Work:
     """Return what there is to do, in one small query; who has waited for `announce_after_ms` is due a word."""
-    asked = {"now": tx.now, "silent_since": tx.now - announce_after_ms, "last": tx.seq}
-    return Work(**tx.connection.execute(_look(), asked).mappings().one())
+    found = _look().run(tx.connection, now=tx.now, silent_since=tx.now - announce_after_ms, last=tx.seq).first()
+    return Work(send=bool(found.send), rescue=bool(found.rescue), reply=bool(found.reply), tell=bool(found.tell))
 
 
 @cache
-def _look() -> Select[bool, bool, bool, bool]:
-    """Build the statement once: that costs several times what running it does."""
+def _look() -> Statement:
     sends = select(literal(1)).where(requests.c.state == "open", requests.c.not_before <= NOW)
     left = ~is_alive(requests.c.owner, NOW) | look_up_is_overdue(NOW)
     lost = select(literal(1)).where(requests.c.state == "sending", left)
@@ -98,11 +97,13 @@ def _look() -> Select[bool, bool, bool, bool]:
     due = select(literal(1)).where(reply_is_due(NOW) | waits)
     show = select(literal(1)).where(homes.is_due(NOW))
     behind = select(literal(1)).where(channel_has_news(bindparam("last", type_=BigInteger)), channel_is_due(NOW))
-    return select(
-        sends.exists().label("send"),
-        lost.exists().label("rescue"),
-        (due.exists() | show.exists()).label("reply"),
-        behind.exists().label("tell"),
+    return Statement(
+        select(
+            sends.exists().label("send"),
+            lost.exists().label("rescue"),
+            (due.exists() | show.exists()).label("reply"),
+            behind.exists().label("tell"),
+        )
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     Row,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from bot.store import pace
 from bot.store.database import Transaction
 from bot.store.presence import NOW, is_alive
+from bot.store.statement import Statement
 from bot.store.tables import commands, requests
 from bot.trail import Asker
 
@@ -77,13 +79,13 @@ def sooner(one: Wait, other: Wait) -> Wait:
 def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
     """Take the next request, and with it the installation's next turn at the MPC."""
     free_at = pace.turn_at(tx)
-    row = tx.connection.execute(_NEXT, {"now": tx.now}).one_or_none()
+    row = _NEXT.run(tx.connection, now=tx.now).first()
     if row is None:
-        first = tx.connection.execute(_NEXT_AT).scalar()
+        first = _NEXT_AT.run(tx.connection).scalar()
         return Wait(None if first is None else max(0.0, (max(first, free_at) - tx.now) / 1000))
     if free_at > tx.now:
         return Wait((free_at - tx.now) / 1000, paced=True)
-    tx.connection.execute(_TAKE, {"taken": row.request_id, "taker": owner})
+    _TAKE.run(tx.connection, taken=row.request_id, taker=owner)
     pace.take_turn(tx, rate_per_s)
     # The turn is counted from that moment on, and so is how late its request leaves.
     return replace(taken_of(row, attempt=row.attempts + 1), taken_at=tx.began_at)
@@ -91,9 +93,8 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
 
 def put_back(tx: Transaction, taken: Taken, *, owner: str, wait_s: float) -> bool:
     """Open a request again that was surely not processed; False where it is not this owner's any more."""
-    values = {"state": "open", "owner": None, "not_before": round(tx.now + wait_s * 1000)}
-    changed = tx.connection.execute(update(requests).where(IS_HELD), {**held_by(taken, owner), **values})
-    return changed.rowcount == 1
+    not_before = round(tx.now + wait_s * 1000)
+    return _PUT_BACK.run(tx.connection, **held_by(taken, owner), later=not_before).count == 1
 
 
 def reclaim(tx: Transaction, *, owner: str, at_work: Collection[str]) -> int:
@@ -118,9 +119,15 @@ def end(
     finding: str | None = None,
 ) -> bool:
     """End a request; False where it is not this owner's any more, and then nothing may be recorded."""
-    ended = {"outcome": outcome, "http_status": http_status, "detail": detail, "until": until, "finding": finding}
-    values = {"state": "done", "owner": None, **ended}
-    command_id = tx.connection.execute(_END, {**held_by(taken, owner), **values}).scalar()
+    command_id = _END.run(
+        tx.connection,
+        **held_by(taken, owner),
+        end_outcome=outcome,
+        end_http_status=http_status,
+        end_detail=detail,
+        end_until=until,
+        end_finding=finding,
+    ).scalar()
     if command_id is not None:
         _count_down(tx, command_id, 1)
     return command_id is not None
@@ -163,9 +170,9 @@ def orphans(tx: Transaction) -> list[tuple[Taken, str]]:
 
 def drop(tx: Transaction, command_ids: Iterable[str]) -> None:
     """Forget commands that were answered."""
-    gone = {"gone": list(command_ids)}
+    gone = [{"gone": command_id} for command_id in command_ids]
     for statement in _DROP:
-        tx.connection.execute(statement, gone)
+        statement.run_each(tx.connection, gone)
 
 
 def with_asker() -> Select[Any]:
@@ -184,31 +191,56 @@ IS_HELD = (
 )
 """The condition that an attempt is under way; `held_by` says which."""
 
-# Built once: building a statement costs several times what running it does.
-_NEXT = (
+_NEXT = Statement(
     with_asker()
     .where(requests.c.state == "open", requests.c.not_before <= NOW)
     .order_by(requests.c.turn, requests.c.admitted_at, requests.c.request_id)
     .limit(literal_column("1"))
 )
-_NEXT_AT = select(func.min(requests.c.not_before)).where(requests.c.state == "open")
-_TAKE = (
+_NEXT_AT = Statement(select(func.min(requests.c.not_before)).where(requests.c.state == "open"))
+_TAKE = Statement(
     update(requests)
     .where(requests.c.request_id == bindparam("taken"))
     .values(state="sending", owner=bindparam("taker"), attempts=requests.c.attempts + 1)
 )
-_END = update(requests).where(IS_HELD).returning(requests.c.command_id)
+_PUT_BACK = Statement(
+    update(requests).where(IS_HELD).values(state="open", owner=None, not_before=bindparam("later", type_=BigInteger))
+)
+_END = Statement(
+    update(requests)
+    .where(IS_HELD)
+    .values(
+        state="done",
+        owner=None,
+        **{name: bindparam(f"end_{name}") for name in ("outcome", "http_status", "detail", "until", "finding")},
+    )
+    .returning(requests.c.command_id)
+)
 _LEFT = commands.c.open_count - bindparam("done", type_=Integer)
 _TO_BE_TOLD = and_(_LEFT == 0, commands.c.source != "cli")  # at a terminal, who asked is waiting
-_COUNT_DOWN = (
+_COUNT_DOWN = Statement(
     update(commands)
     .where(commands.c.command_id == bindparam("of"))
     .values(open_count=_LEFT, reply_at=case((_TO_BE_TOLD, NOW), else_=commands.c.reply_at))
     .returning(commands.c.open_count)
 )
-_DROP = tuple(
-    delete(table).where(table.c.command_id.in_(bindparam("gone", expanding=True))) for table in (requests, commands)
+_OTHER = requests.alias()
+_UNANSWERED = select(literal(1)).where(
+    _OTHER.c.command_id == bindparam("of"),
+    (_OTHER.c.state == "open") | ((_OTHER.c.state == "sending") & _OTHER.c.answered_at.is_(None)),
 )
+_BEGIN_LOOK_UPS = Statement(
+    update(requests)
+    .where(
+        requests.c.command_id == bindparam("of"),
+        requests.c.state == "sending",
+        requests.c.not_before > NOW,
+        requests.c.finding.is_(None),
+        ~_UNANSWERED.exists(),
+    )
+    .values(not_before=NOW)
+)
+_DROP = tuple(Statement(delete(table).where(table.c.command_id == bindparam("gone"))) for table in (requests, commands))
 
 
 def taken_of(row: Row[Any], *, attempt: int) -> Taken:
@@ -232,24 +264,9 @@ def held_by(taken: Taken, owner: str) -> dict[str, object]:
 
 def begin_look_ups(tx: Transaction, command_id: str) -> None:
     """Let the labels of a command be looked up, if all of them have their answer: one look-up serves many."""
-    other = requests.alias()
-    unanswered = select(literal(1)).where(
-        other.c.command_id == command_id,
-        (other.c.state == "open") | ((other.c.state == "sending") & other.c.answered_at.is_(None)),
-    )
-    tx.connection.execute(
-        update(requests)
-        .where(
-            requests.c.command_id == command_id,
-            requests.c.state == "sending",
-            requests.c.not_before > tx.now,
-            requests.c.finding.is_(None),
-            ~unanswered.exists(),
-        )
-        .values(not_before=tx.now)
-    )
+    _BEGIN_LOOK_UPS.run(tx.connection, of=command_id, now=tx.now)
 
 
 def _count_down(tx: Transaction, command_id: str, by: int) -> None:
-    if tx.connection.execute(_COUNT_DOWN, {"of": command_id, "done": by, "now": tx.now}).scalar():
+    if _COUNT_DOWN.run(tx.connection, of=command_id, done=by, now=tx.now).scalar():
         begin_look_ups(tx, command_id)

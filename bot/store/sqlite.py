@@ -11,13 +11,17 @@ import sqlite3
 import time
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 
 from bot.store.patience import WAIT_S
+from bot.store.statement import Statement
 
 POOL_SIZE = 8
 LOOK_S = 0.0005
 """How often a writer looks whether another process has let go of the lock: it holds it for about a millisecond."""
+
+_BEGIN = Statement(text("BEGIN IMMEDIATE"))
+_BEGIN_TO_READ = Statement(text("BEGIN"))
 
 
 def open_engine(url: str) -> Engine:
@@ -44,7 +48,7 @@ def open_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get("actcode_reads", False):
-            connection.exec_driver_sql("BEGIN")
+            _BEGIN_TO_READ.run(connection)
         else:
             _begin_to_write(connection)
 
@@ -63,7 +67,7 @@ def _begin_to_write(connection: Connection) -> None:
     try:
         while True:
             try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _BEGIN.run(connection)
             except exc.OperationalError as fault:
                 if getattr(fault.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                     raise

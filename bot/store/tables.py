@@ -52,6 +52,7 @@ commands = Table(
     Column("response_url_until", BigInteger),
     Column("announced", Boolean, nullable=False),
     Column("open_count", Integer, nullable=False),
+    Column("last_turn", BigInteger),  # of its requests to be sent
     Column("reply_at", BigInteger),  # when to try next; null: nobody waits for a reply
     Column("reply_tries", Integer, nullable=False),
     Column("reply_owner", Text),

@@ -47,6 +47,7 @@ def owe(database: Database, slack: SandboxSlack, label: str = "A10cnQO", *, age_
             response_url=delivery.response_url if url else None,
             response_url_until=tx.now + 1_700_000 if url else None,
             announced=True,
+            turn=0,
             new=[done],
         )
     )

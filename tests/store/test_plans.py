@@ -227,5 +227,6 @@ def _backlog(tx: Transaction) -> None:
             response_url=None,
             response_url_until=None,
             announced=False,
+            turn=entry.next_turn(tx, asker),
             new=new,
         )
