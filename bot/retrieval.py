@@ -52,6 +52,7 @@ class Retrieval:
 
     Attributes:
         lookups: looks up what was answered.
+        turn_s: how long a turn at the MPC lasts, seconds.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Retrieval:
         self._policy = policy
         self._owner = owner
         self._rate_per_s = rate_per_s
+        self.turn_s = pace.SPACING / rate_per_s
         self._jitter = jitter
         self._departures = Departures(database)
         self.lookups = LookUps(

@@ -147,7 +147,9 @@ class Worker:
             self._start(self._look_up, taken, {(one.request.request_id, 0) for one in taken.answered})
         else:
             self._start(about(taken.request_id)(self._carry), taken, {(taken.request_id, taken.attempt)})
-        return 0
+        # Nothing can leave before the next turn.
+        self._turn_due = taken.taken_at + min(self._retrieval.turn_s, LOOK_S)
+        return max(0.0, self._turn_due - time.monotonic())
 
     def _start(self, work: Callable[[T], None], taken: T, which: set[tuple[str, int]]) -> None:
         with self._changed:

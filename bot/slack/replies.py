@@ -71,7 +71,7 @@ class Replies:
         self._fault: str | None = None
 
     def step(self) -> float | None:
-        """Make one reply, or all announcements; 0: there may be more, None: nothing is due."""
+        """Make one reply, or all announcements; 0: more are due, None: nothing is."""
 
         def work(tx: Transaction) -> tuple[list[Announcement], Reply | None]:
             waiting = outbox.claim_announcements(tx, older_than_ms=ANNOUNCE_AFTER_MS)
@@ -83,7 +83,7 @@ class Replies:
             self._post(one.response_url, messages.announcement(one))
         if reply is not None:
             self._make(reply)
-        return 0 if waiting or reply is not None else None
+        return 0 if waiting or (reply is not None and reply.more) else None
 
     def _make(self, reply: Reply) -> None:
         check = check_messages.is_check(reply.ended)

@@ -113,7 +113,8 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Turn | Wait:
     first = _FIRST.run(tx.connection, now=tx.now).first()
     if first is None:
         return Wait(None)
-    if (at := max(first.not_before, pace.turn_at(tx))) > tx.now:
+    free_at = pace.turn_at(tx)
+    if (at := max(first.not_before, free_at)) > tx.now:
         return Wait((at - tx.now) / 1000)
     own = (requests.c.command_id == first.command_id) & (requests.c.not_before <= tx.now)
     due = _answered(tx, _WAITING & ~look_up_is_overdue(tx.now) & own)
@@ -125,7 +126,7 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Turn | Wait:
     tx.connection.execute(
         update(requests).where(taken).values(owner=owner, finding=NOTHING_YET, not_before=tx.now + LOOK_UP_MS)
     )
-    pace.take_turn(tx, rate_per_s)
+    pace.take_turn(tx, rate_per_s, turn=free_at)
     waited_ms = 0 if together[0].outcome == CHECKED else tx.now - first.not_before
     return Turn(
         answered=tuple(together),

@@ -32,7 +32,7 @@ _ANNOUNCE = Statement(
     .values(announced=True)
     .returning(commands.c.command_id, commands.c.response_url, commands.c.open_count)
 )
-_DUE = Statement(select(commands).where(reply_is_due(NOW)).order_by(commands.c.reply_at).limit(literal_column("1")))
+_DUE = Statement(select(commands).where(reply_is_due(NOW)).order_by(commands.c.reply_at).limit(literal_column("2")))
 _CLAIM = Statement(
     update(commands)
     .where(commands.c.command_id == bindparam("claimed"))
@@ -74,6 +74,7 @@ class Reply:
         response_url: None where it is used up or too old.
         tries: how often it has failed.
         age_ms: how long ago the command was admitted.
+        more: another reply is due.
     """
 
     command_id: str
@@ -81,6 +82,7 @@ class Reply:
     response_url: str | None
     tries: int
     age_ms: int
+    more: bool
     ended: tuple[Ended, ...]
 
 
@@ -127,7 +129,7 @@ def keep_answer(tx: Transaction, key: str, admission: str) -> None:
 
 def claim_reply(tx: Transaction, owner: str) -> Reply | None:
     """Take the oldest reply that is due, so that no other process makes it, too."""
-    row = _DUE.run(tx.connection, now=tx.now).first()
+    row, *others = _DUE.run(tx.connection, now=tx.now).all() or [None]
     if row is None:
         return None
     _CLAIM.run(tx.connection, claimed=row.command_id, by=owner, until=tx.now + LEASE_MS)
@@ -138,6 +140,7 @@ def claim_reply(tx: Transaction, owner: str) -> Reply | None:
         response_url=row.response_url if usable else None,
         tries=row.reply_tries,
         age_ms=tx.now - row.admitted_at,
+        more=bool(others),
         ended=ended(tx.connection, row.command_id),
     )
 

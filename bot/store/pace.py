@@ -12,6 +12,9 @@ from bot.store.tables import pace
 # A hair more than 1/rate between two requests: what leaves evenly arrives a little unevenly.
 SPACING = 1.025
 
+CATCH_UP_MS = 4
+"""Whoever takes a turn so much too late takes nothing away from the next one. It is less than what `SPACING` leaves."""
+
 LONGEST_PAUSE_S = 60.0
 LONGEST_BOOKING_MS = 120_000
 """Twice the longest pause that the MPC is granted."""
@@ -34,9 +37,15 @@ def turn_at(tx: Transaction) -> int:
     return max(at for at in (0, due.next_at, due.paused_until) if at <= tx.now + LONGEST_BOOKING_MS)
 
 
-def take_turn(tx: Transaction, rate_per_s: float) -> None:
-    """Let the next one that asks the MPC come as much later as the pace demands."""
-    _BOOK.run(tx.connection, turn=round(tx.now + 1000 * SPACING / rate_per_s))
+def take_turn(tx: Transaction, rate_per_s: float, *, turn: int) -> None:
+    """Let the next one that asks the MPC come as much later as the pace demands.
+
+    Args:
+        tx: a write.
+        rate_per_s: most requests in any second.
+        turn: what `turn_at` said in it.
+    """
+    _BOOK.run(tx.connection, turn=round(max(turn, tx.now - CATCH_UP_MS) + 1000 * SPACING / rate_per_s))
 
 
 def pause(tx: Transaction, seconds: float) -> None:

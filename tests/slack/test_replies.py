@@ -90,9 +90,8 @@ def test_a_response_url_that_does_not_work_is_followed_by_an_ephemeral_post(
     replies = replies_of(sqlite, slack)
     owe(sqlite, slack)
     slack.always("response_url", fault)
-    assert replies.step() == 0
-    assert told(slack) == ["chat.postEphemeral"]
     assert replies.step() is None
+    assert told(slack) == ["chat.postEphemeral"]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +150,18 @@ def test_slack_is_given_the_time_that_it_asks_for(sqlite: Database, slack: Sandb
     before = len(slack.calls)
     assert replies.step() is None
     assert len(slack.calls) == before
-    until(lambda: replies.step() == 0 and told(slack) != [])
+    until(lambda: replies.step() is None and told(slack) != [])
     assert told(slack) == [{"chat.postMessage": "dm"}.get(method, method)]
     assert methods(slack).count(method) == 2
+
+
+def test_it_is_told_whether_more_replies_are_due(sqlite: Database, slack: SandboxSlack) -> None:
+    """So nobody looks once more in vain."""
+    replies = replies_of(sqlite, slack)
+    for label in ("first", "second", "third"):
+        owe(sqlite, slack, label)
+    assert [replies.step() for _ in range(4)] == [0, 0, None, None]
+    assert told(slack) == ["response_url"] * 3
 
 
 def test_many_replies_do_not_storm_a_busy_slack(sqlite: Database, slack: SandboxSlack) -> None:
@@ -227,7 +235,7 @@ def test_slow_announcements_hold_up_no_reply(database: Database, slack: SandboxS
     announcer = threading.Thread(target=one.step)
     announcer.start()
     slack.wait_for(lambda: slack.calls)
-    assert two.step() == 0
+    assert two.step() is None
     assert "done" in slack.ephemerals[-1].shown
     announcer.join()
     assert len(slack.ephemerals) == 2
