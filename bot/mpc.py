@@ -131,26 +131,14 @@ class MPC:
         self, method: str, url: str, content: object, leave: Callable[[], bool], limits: _Limits
     ) -> _Whole | Answer:
         """Make one request; returns what came of it where no whole answer did."""
-        # A session of its own for each request: a kept-alive connection that the server has just closed looks like
-        # a reset after sending, and would make `unknown` of what was never sent.
-        with (
-            requests.Session() as session,
-            Exchange(timeout_s=limits.timeout_s, leave=leave, in_all=limits.in_all) as exchange,
-        ):
-            session.trust_env = False
-            session.mount("http://", exchange.adapter)
-            session.mount("https://", exchange.adapter)
+        headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
+        request = requests.Request(method, url, json=content, headers=headers).prepare()
+        with Exchange(timeout_s=limits.timeout_s, leave=leave, in_all=limits.in_all) as exchange:
             try:
-                with session.request(
-                    method,
-                    url,
-                    json=content,
-                    headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"},
-                    timeout=exchange.timeouts,
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
-                    status, headers = response.status_code, response.headers
+                # No session: it would follow a redirect, heed the environment, and keep a connection alive. One that
+                # the server has just closed looks like a reset after sending, and makes `unknown` of what never left.
+                with exchange.adapter.send(request, timeout=exchange.timeouts, stream=True) as response:
+                    status, told = response.status_code, response.headers
                     body = exchange.read(response, limits.size + 1)
             except NotSentError:
                 return Answer(outcome=Outcome.UNAVAILABLE, detail="not sent: the process was paused", again=True)
@@ -160,7 +148,7 @@ class MPC:
             return _too_late(status)
         if len(body) > limits.size:
             return Answer(outcome=Outcome.UNKNOWN, http_status=status, detail="the answer is too long")
-        return _Whole(status, headers, body)
+        return _Whole(status, told, body)
 
 
 def _too_late(status: int | None) -> Answer:
