@@ -14,9 +14,10 @@ from bot.labels import Fault, Label, Parsed
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
 from bot.store import entry, homes, outbox, pace
-from bot.store.database import CommitUnheard, DatabaseUnavailable, Transaction
+from bot.store.errors import CommitUnheard, DatabaseUnavailable
 from bot.store.outbox import Ended
 from bot.store.patience import ANSWER_S, WAIT_S
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 
 ANNOUNCE_AFTER_MS = 5_000

@@ -7,7 +7,8 @@ import time
 from collections import deque
 
 from bot.store import pace
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 
 SEND_WITHIN_S = 5.0
 """A request that was taken leaves within this time, or not at all: well before its process is taken for dead."""

@@ -13,7 +13,8 @@ from bot import __version__
 from bot.canonical import timestamp
 from bot.remedies import explained
 from bot.store import breaker, channels, outbox
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.store.patience import ANSWER_S
 
 Answer = tuple[HTTPStatus, str, bytes]

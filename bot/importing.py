@@ -15,8 +15,9 @@ from bot import trail, verification
 from bot.exports import Export, Unreadable
 from bot.outcomes import Outcome
 from bot.store import channels
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
 from bot.store.tables import events, head
+from bot.store.writing import Transaction
 from bot.verification import Verdict
 
 _LARGEST = {"seq": 2**63 - 1, "http_status": 2**31 - 1, "elapsed_ms": 2**31 - 1}

@@ -17,7 +17,8 @@ from bot.mpc import MPC, LookUp
 from bot.policy import Policy
 from bot.store import answered, entry, homes, outbox, pace, presence, queue
 from bot.store.answered import Answered, Turn
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 
 log = logging.getLogger(__name__)

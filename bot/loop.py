@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from bot.store.database import DatabaseUnavailable
+from bot.store.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 

@@ -32,7 +32,8 @@ from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.remedies import WHAT_TO_DO
 from bot.store import breaker, outbox
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.store.patience import ANSWER_S
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

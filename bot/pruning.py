@@ -17,8 +17,9 @@ from sqlalchemy import Connection, delete, func, select
 from bot import canonical, tombstone, trail, verification
 from bot.policy import HOUR_MS
 from bot.store import guard
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
 from bot.store.tables import channels, events, requests
+from bot.store.writing import Transaction
 from bot.tombstone import PRUNED
 from bot.trail import Asker, Event
 

@@ -21,7 +21,8 @@ from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
 from bot.store import answered, breaker, homes, pace, presence, queue
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 
 MOST_ATTEMPTS = 4

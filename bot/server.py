@@ -26,7 +26,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bot import wiring
 from bot.config import Settings
-from bot.store.database import DatabaseUnavailable
+from bot.store.errors import DatabaseUnavailable
 from bot.web import Site
 
 THREADS = 64

@@ -20,9 +20,10 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, literal_colu
 
 from bot.canonical import COLUMNS, digest, timestamp
 from bot.outcomes import Outcome
-from bot.store.database import HeadMissing, Transaction
+from bot.store.errors import HeadMissing
 from bot.store.statement import Statement
 from bot.store.tables import events, head
+from bot.store.writing import Transaction
 from bot.tombstone import PRUNED
 
 REQUESTED = "requested"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from bot import tombstone, trail
 from bot.canonical import COLUMNS, in_order
 from bot.exports import Unreadable, misshapen, shown
-from bot.store.database import HeadMissing
+from bot.store.errors import HeadMissing
 from bot.tombstone import Tombstone
 
 PAGE = 1000

@@ -16,7 +16,9 @@ from bot.logs import about
 from bot.loop import Loop, keep_trying
 from bot.retrieval import Retrieval, TurnedAway
 from bot.store import answered, presence, queue
-from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
+from bot.store.writing import Transaction
 
 T = TypeVar("T")
 

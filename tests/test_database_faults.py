@@ -16,7 +16,8 @@ from sqlalchemy import text
 
 from bot import trail
 from bot.sandbox import faults
-from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import CommitUnheard, DatabaseUnavailable
 from bot.store.queue import Taken, Wait
 from tests.conftest import BOTH, database_of_kind, events_of, opened
 from tests.deliveries import Client, client_of
@@ -158,7 +159,8 @@ def hang_up(connection: "psycopg.Connection[object]") -> None:
 
 @contextmanager
 def exhausted(database: Database, _folder: Path) -> Iterator[None]:
-    """Every connection of the pool is in use."""
+    """Every connection of the pool is in use, and none is kept for writing."""
+    database.close()
     with ExitStack() as used:
         for _ in range(16):
             used.enter_context(database.engine.connect())

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, insert, select, text, update
 from bot import canonical, pruning, tombstone, trail, verification
 from bot.outcomes import Outcome
 from bot.store import guard
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
 from bot.store.tables import events, head
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 
 SLACK = Asker(source="slash", team_id="T1", channel_id="C1", user_id="U1")

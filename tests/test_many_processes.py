@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from bot import trail, verification
 from bot.loop import keep_trying
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 from tests.conftest import BOTH, opened
 from tests.processes import ROOT, clean_environment

@@ -14,7 +14,9 @@ import pytest
 from bot import config, trail, wiring
 from bot.metrics import Metrics
 from bot.sandbox import faults
-from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 from tests.processes import AUDIT, OBSERVERS, ROOT, Bot, World, clean_environment, until, world
 

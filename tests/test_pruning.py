@@ -14,8 +14,10 @@ from bot import pruning, tombstone, trail, verification
 from bot.outcomes import Outcome
 from bot.pruning import BrokenTrail, Plan, Step, TooRecent
 from bot.store import entry
-from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.store.tables import channels
+from bot.store.writing import Transaction
 from bot.tombstone import PRUNED
 from bot.trail import Asker, Event
 from tests.conftest import events_of

@@ -21,8 +21,10 @@ from bot.policy import Policy, Rule
 from bot.retrieval import MOST_ATTEMPTS, Retrieval
 from bot.sandbox.mpc import SandboxMPC
 from bot.store import outbox, presence, queue
-from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.store.queue import Taken, Wait
+from bot.store.writing import Transaction
 from bot.trail import Asker
 from tests.conftest import events_of
 from tests.processes import until

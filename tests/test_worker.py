@@ -16,7 +16,8 @@ from bot.policy import Policy
 from bot.retrieval import Retrieval, TurnedAway
 from bot.sandbox.mpc import SandboxMPC
 from bot.store import answered, queue
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.trail import Asker
 from bot.worker import Worker
 from tests.conftest import events_of

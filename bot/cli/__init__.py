@@ -14,7 +14,7 @@ from typing import Any
 
 from bot import __version__, config, logs
 from bot.config import ConfigurationError, Settings
-from bot.store.database import CommitUnheard, DatabaseUnavailable, SchemaError
+from bot.store.errors import CommitUnheard, DatabaseUnavailable, SchemaError
 
 OK, FAILED, USAGE = 0, 1, 2
 

@@ -6,7 +6,8 @@ import sys
 from bot import canonical, pruning, trail, wiring
 from bot.config import ConfigurationError, Settings
 from bot.pruning import BrokenTrail, Plan, TooRecent
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 
 MOST_TRIES = 5
 """How often a step is tried whose turn does not come: others may append much."""

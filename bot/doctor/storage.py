@@ -13,7 +13,8 @@ from bot.doctor.findings import Finding, fault, fine, warning
 from bot.remedies import WHAT_TO_DO
 from bot.store import condition, outbox
 from bot.store.condition import Condition
-from bot.store.database import SCHEMA, Database, DatabaseUnavailable, HeadMissing, SchemaError
+from bot.store.database import SCHEMA, Database
+from bot.store.errors import DatabaseUnavailable, HeadMissing, SchemaError
 from bot.store.outbox import Backlog
 
 NEWEST = 200

@@ -20,7 +20,8 @@ from bot.retrieval import Retrieval
 from bot.slack import check_messages, messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store import outbox
-from bot.store.database import CommitUnheard, Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import CommitUnheard, DatabaseUnavailable
 from bot.store.patience import ANSWER_S
 from bot.trail import Asker
 

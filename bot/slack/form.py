@@ -22,7 +22,7 @@ from bot.retrieval import Retrieval
 from bot.slack import faults, messages, views
 from bot.slack.richtext import message, plain
 from bot.slack.views import Origin
-from bot.store.database import CommitUnheard, DatabaseUnavailable
+from bot.store.errors import CommitUnheard, DatabaseUnavailable
 from bot.trail import Asker
 
 log = logging.getLogger(__name__)

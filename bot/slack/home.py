@@ -17,7 +17,8 @@ from bot import trail
 from bot.policy import Policy
 from bot.slack import faults, home_view
 from bot.store import homes, outbox
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.store.homes import Home
 from bot.store.patience import ANSWER_S, BACKGROUND_S
 

@@ -22,8 +22,9 @@ from bot.remedies import OF_THE_APP, explained
 from bot.slack import check_messages, faults, messages
 from bot.slack.richtext import Message
 from bot.store import outbox, queue
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
 from bot.store.outbox import Announcement, Reply
+from bot.store.writing import Transaction
 
 WEBHOOK_TIMEOUT_S = 5
 GIVE_UP_MS = 24 * 3_600_000

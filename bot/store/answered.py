@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, Row, bindparam, literal_column, select, up
 from bot import wamo
 from bot.answers import Answer
 from bot.store import pace, queue
-from bot.store.database import Transaction
 from bot.store.presence import CHECKED, NOW, is_alive, look_up_is_overdue
 from bot.store.queue import Taken, Wait
 from bot.store.statement import Statement
 from bot.store.tables import commands, requests
+from bot.store.writing import Transaction
 
 LOOK_UP_MS = 3_000
 """How long an asker waits for a look-up, its turn in the pace included."""

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, literal, literal_column, select, update
 
 from bot.outcomes import Outcome
 from bot.store import queue
-from bot.store.database import Transaction
 from bot.store.statement import Statement
 from bot.store.tables import pace, requests
+from bot.store.writing import Transaction
 
 MOST_FAILURES = 5
 PROBE_MS = 15_000

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from bot.store.database import Transaction
 from bot.store.outbox import LEASE_MS, RETRY_MS
 from bot.store.presence import channel_has_news, channel_is_due
 from bot.store.tables import channels, pace
+from bot.store.writing import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text, update
 
 from bot.store import breaker, channels
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
 from bot.store.presence import DEAD_MS
 from bot.store.tables import pace, processes
+from bot.store.writing import Transaction
 
 _SETUP = {
     "sqlite": "SELECT sqlite_version() AS version, (SELECT journal_mode FROM pragma_journal_mode) AS journal_mode",

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, literal_column, select
 
-from bot.store.database import Transaction
 from bot.store.presence import CHECKED
 from bot.store.statement import Statement
 from bot.store.tables import commands, requests
+from bot.store.writing import Transaction
 from bot.trail import Asker
 
 COUNTED = 1_000

@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 
 from bot import trail
-from bot.store.database import Transaction
 from bot.store.statement import Statement
 from bot.store.tables import homes
+from bot.store.writing import Transaction
 from bot.trail import Event
 
 PAUSE_MS = 3_000

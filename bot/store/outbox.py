@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, bindparam, func, insert, literal_column, select, update
 
 from bot.findings import Finding
-from bot.store.database import Transaction
 from bot.store.presence import CHECKED, NOW, reply_is_due
 from bot.store.statement import Statement
 from bot.store.tables import channels, commands, deliveries, head, pace, requests
+from bot.store.writing import Transaction
 from bot.trail import Asker
 
 LEASE_MS = 30_000

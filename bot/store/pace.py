@@ -5,9 +5,9 @@ It knows one row, which is moved under the lock of a write. It refuses to know w
 
 from sqlalchemy import bindparam, select, update
 
-from bot.store.database import Transaction
 from bot.store.statement import Statement
 from bot.store.tables import pace
+from bot.store.writing import Transaction
 
 # A hair more than 1/rate between two requests: what leaves evenly arrives a little unevenly.
 SPACING = 1.025

@@ -10,9 +10,9 @@ from functools import cache
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, insert, literal, select, update
 
 from bot.store import homes
-from bot.store.database import Transaction
 from bot.store.statement import Statement
 from bot.store.tables import channels, commands, deliveries, pace, processes, requests
+from bot.store.writing import Transaction
 
 DEAD_MS = 8_000
 """A process that has not shown itself for so long is taken for dead; it shows itself every `BEAT_S`."""

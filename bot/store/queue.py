@@ -28,10 +28,10 @@ from sqlalchemy import (
 )  # fmt: skip
 
 from bot.store import pace
-from bot.store.database import Transaction
 from bot.store.presence import NOW, is_alive
 from bot.store.statement import Statement
 from bot.store.tables import commands, requests
+from bot.store.writing import Transaction
 from bot.trail import Asker
 
 IS_OUT = (requests.c.state == "sending") & requests.c.answered_at.is_(None)

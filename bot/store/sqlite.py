@@ -20,6 +20,7 @@ POOL_SIZE = 8
 LOOK_S = 0.0005
 """How often a writer looks whether another process has let go of the lock: it holds it for about a millisecond."""
 
+_REPLACED = "the file of the database was removed or replaced"
 _BEGIN = Statement(text("BEGIN IMMEDIATE"))
 _BEGIN_TO_READ = Statement(text("BEGIN"))
 
@@ -99,7 +100,15 @@ def _hold_to_its_file(engine: Engine, path: str) -> None:
     @event.listens_for(engine, "checkout")
     def compare(_connection: object, record: Any, _proxy: object) -> None:
         if record.info["file"] != _identity(path):
-            raise exc.DisconnectionError("the file of the database was removed or replaced")
+            raise exc.DisconnectionError(_REPLACED)
+
+    @event.listens_for(engine, "begin", insert=True)
+    def compare_again(connection: Connection) -> None:
+        # One that is kept between transactions is not checked out.
+        if connection.info["file"] != _identity(path):
+            fault = sqlite3.OperationalError(_REPLACED)
+            connection.invalidate(fault)
+            raise exc.OperationalError("BEGIN", None, fault, connection_invalidated=True)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -12,7 +12,8 @@ from bot.sandbox import faults
 from bot.sandbox.slack import SandboxSlack
 from bot.slack.audit_channel import MOST_LINES, AuditChannel
 from bot.store import presence
-from bot.store.database import Database, DatabaseUnavailable
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from tests.test_trail import record
 
 

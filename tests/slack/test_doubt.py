@@ -13,7 +13,8 @@ from bot.sandbox import faults
 from bot.sandbox.slack import SandboxSlack
 from bot.store import channels, presence
 from bot.store.channels import Turn
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
+from bot.store.writing import Transaction
 from tests.conftest import opened
 from tests.slack.test_audit_channel import channel_of, hurry
 from tests.test_trail import record

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import event
 
 from bot import trail
-from bot.store.database import Database, DatabaseUnavailable, Transaction
+from bot.store.database import Database
+from bot.store.errors import DatabaseUnavailable
 from bot.store.grouping import MOST_TOGETHER
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 from tests.conftest import events_of
 from tests.processes import until
@@ -85,19 +87,19 @@ def test_one_that_fails_takes_nothing_but_itself(database: Database) -> None:
     assert recorded(database) == ["r0", "r1", "r3"]
 
 
-def test_a_transaction_that_breaks_is_nobodys(database: Database) -> None:
-    """Where the transaction itself ends in the middle, all of its group are told so, and nothing of them is there."""
+def test_a_transaction_that_breaks_is_made_again_for_the_others(database: Database) -> None:
+    """Where the transaction ends in the middle of somebody's work, as on a full disk, only they are told so."""
 
     def breaks(tx: Transaction) -> None:
         tx.connection.exec_driver_sql("ROLLBACK")
+        raise LookupError("the disk is full")
 
-    with together(database, record("r1"), breaks, record("r3")) as futures:
-        for one in futures:
-            with pytest.raises(DatabaseUnavailable):
-                one.result(10)
-    assert recorded(database) == ["r0"]
+    with together(database, record("r1"), breaks, record("r3")) as (before, failing, after):
+        assert (before.result(10), after.result(10)) == (2, 3)
+        with pytest.raises(LookupError):
+            failing.result(10)
     database.write(record("r4"))
-    assert recorded(database) == ["r0", "r4"]
+    assert recorded(database) == ["r0", "r1", "r3", "r4"]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

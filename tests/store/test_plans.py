@@ -22,7 +22,8 @@ from bot.retrieval import Retrieval
 from bot.slack.actcode import Actcode
 from bot.slack.audit_channel import AuditChannel
 from bot.store import entry, presence, queue
-from bot.store.database import Database, Transaction
+from bot.store.database import Database
+from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 from tests.bench.events import CHANNELS, TEAM, USERS, label
 from tests.bench.filling import fill
