@@ -13,10 +13,11 @@ from bot import trail
 from bot.labels import Fault, Label, Parsed
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS, Denial, Policy, Rule
-from bot.store import entry, homes, outbox, pace
+from bot.store import entry, homes, outbox, pace, standing
 from bot.store.errors import CommitUnheard, DatabaseUnavailable
 from bot.store.outbox import Ended
 from bot.store.patience import ANSWER_S, WAIT_S
+from bot.store.standing import Standing
 from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 
@@ -76,7 +77,7 @@ class Admission:
         items: its labels, in order.
         invalid: it held something that is no label, and was stopped.
         denial: the whole command was refused.
-        ahead: how many requests leave before its first one; of a long queue, `entry.COUNTED`: so many, or more.
+        ahead: how many requests leave before its first one; of a long queue, `standing.COUNTED`: so many, or more.
         wait_s: about how long the whole takes at least, seconds; None where that is not worth a word.
     """
 
@@ -122,13 +123,15 @@ def admit(
 
     A delivery that was decided before is decided the same, and nothing is recorded.
     """
-    if delivery.key is not None and (kept := outbox.answered(tx, delivery.key)) is not None:
-        return Admission.from_json(kept)
-    turn = entry.next_turn(tx, asker)
-    admission = _decide(tx, policy, rate_per_s, asker, parsed, turn)
+    own = standing.of_asker(
+        tx.connection, asker, now=tx.now, key=delivery.key, since=tx.now - HOUR_MS, count=policy.user_hourly_limit
+    )
+    if own.kept is not None:
+        return Admission.from_json(own.kept)
+    admission = _decide(tx, policy, rate_per_s, asker, parsed, own)
     _record(tx, asker, parsed, admission)
     if admission.command_id is not None:
-        enqueue(tx, asker, admission, delivery, turn)
+        enqueue(tx, asker, admission, delivery, own.turn)
     if delivery.key is not None:
         outbox.keep_answer(tx, delivery.key, admission.to_json())
     return admission
@@ -180,7 +183,9 @@ def item(label: Label, denial: Denial | None) -> Item:
     return Item(request_id=trail.new_id(), label=label.text, kinds=label.kinds, stations=label.stations, denial=denial)
 
 
-def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed, turn: int) -> Admission:
+def _decide(
+    tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, parsed: Parsed, own: Standing
+) -> Admission:
     labels = parsed.labels
     if refusal := policy.who(channel_id=asker.channel_id, user_id=asker.user_id):
         return _refused(labels[: policy.max_labels], refusal)
@@ -190,32 +195,24 @@ def _decide(tx: Transaction, policy: Policy, rate_per_s: float, asker: Asker, pa
         return _refused((), refusal)
     items = _cool(tx, policy, labels)
     wanted = sum(one.denial is None for one in items)
-    limited = wanted and policy.user_hourly_limit
-    recent = trail.requested_since(tx.connection, asker.user_id, tx.now - HOUR_MS) if limited else []
+    over = wanted and policy.is_over(own.asked + wanted)
+    recent = trail.requested_since(tx.connection, asker.user_id, tx.now - HOUR_MS) if over else []
     if refusal := policy.hourly(labels=wanted, recent=recent):
         return _refused(labels, refusal)
     if not wanted:
         return Admission(items=items)
-    ahead = entry.ahead_of(tx, turn)
-    pause_s = pace.pause_left(tx)
-    wait_s = pause_s + (ahead + wanted) * pace.SPACING / rate_per_s
+    wait_s = own.pause_s + (own.ahead + wanted) * pace.SPACING / rate_per_s
     # A queue, a pause or many labels: it is said at once that this takes a while. Otherwise the answer is near.
-    slow = pause_s > 1 or ahead >= rate_per_s or wait_s * 1000 > ANNOUNCE_AFTER_MS
-    return Admission(command_id=trail.new_id(), items=items, ahead=ahead, wait_s=wait_s if slow else None)
+    slow = own.pause_s > 1 or own.ahead >= rate_per_s or wait_s * 1000 > ANNOUNCE_AFTER_MS
+    return Admission(command_id=trail.new_id(), items=items, ahead=own.ahead, wait_s=wait_s if slow else None)
 
 
 def _cool(tx: Transaction, policy: Policy, labels: tuple[Label, ...]) -> tuple[Item, ...]:
-    return tuple(
-        item(
-            one,
-            policy.label(
-                under_way=entry.is_under_way(tx, one.text),
-                last=trail.last_possible_mail(tx.connection, one.text),
-                now=tx.now,
-            ),
-        )
-        for one in labels
-    )
+    def denial(label: Label) -> Denial | None:
+        known = standing.of_label(tx.connection, label.text)
+        return policy.label(under_way=known.under_way, last=known.last_mail, now=tx.now)
+
+    return tuple(item(one, denial(one)) for one in labels)
 
 
 def _refused(labels: tuple[Label, ...], denial: Denial) -> Admission:

@@ -15,7 +15,7 @@ from bot.findings import Finding, note
 from bot.labels import Label, Parsed
 from bot.mpc import MPC, LookUp
 from bot.policy import Policy
-from bot.store import answered, entry, homes, outbox, pace, presence, queue
+from bot.store import answered, homes, outbox, pace, presence, queue, standing
 from bot.store.answered import Answered, Turn
 from bot.store.database import Database
 from bot.store.writing import Transaction
@@ -76,8 +76,9 @@ class LookUps:
         return heard(lambda within_s: self._database.write(work, within_s=within_s), delivery)
 
     def _check(self, tx: Transaction, asker: Asker, parsed: Parsed, delivery: Delivery) -> Admission:
-        if delivery.key is not None and (kept := outbox.answered(tx, delivery.key)) is not None:
-            return Admission.from_json(kept)
+        own = standing.of_asker(tx.connection, asker, now=tx.now, key=delivery.key)
+        if own.kept is not None:
+            return Admission.from_json(own.kept)
         denial = self._policy.who(channel_id=asker.channel_id, user_id=asker.user_id)
         if denial is None and not parsed.faults:
             denial = self._policy.size(len(parsed.labels))
@@ -87,7 +88,7 @@ class LookUps:
             items = tuple(item(one, None) for one in parsed.labels if self.can(one))
             decided = Admission(command_id=trail.new_id() if items else None, items=items)
         if decided.command_id is not None:
-            enqueue(tx, asker, decided, delivery, entry.next_turn(tx, asker))
+            enqueue(tx, asker, decided, delivery, own.turn)
             answered.check(tx, decided.command_id, owner=self._owner)
         if delivery.key is not None:
             outbox.keep_answer(tx, delivery.key, decided.to_json())

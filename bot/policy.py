@@ -64,6 +64,10 @@ class Policy:
         """Refuse a command of more labels than one command may hold."""
         return Denial(rule=Rule.TOO_MANY, limit=self.max_labels) if labels > self.max_labels else None
 
+    def is_over(self, labels: int) -> bool:
+        """Say whether so many labels in an hour are more than a user may ask for."""
+        return 0 < self.user_hourly_limit < labels
+
     def hourly(self, *, labels: int, recent: Sequence[int]) -> Denial | None:
         """Refuse a command that would bring its user over the limit.
 
@@ -72,9 +76,9 @@ class Policy:
             recent: when the user's requests of the last hour were made, oldest first (milliseconds
                 since 1970).
         """
-        over = len(recent) + labels - self.user_hourly_limit
-        if not self.user_hourly_limit or over <= 0:
+        if not self.is_over(len(recent) + labels):
             return None
+        over = len(recent) + labels - self.user_hourly_limit
         # A command larger than the limit itself never fits, however long one waits.
         until = recent[over - 1] + HOUR_MS if over <= len(recent) else None
         return Denial(rule=Rule.HOURLY, until=until, limit=self.user_hourly_limit)

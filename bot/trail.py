@@ -42,17 +42,10 @@ PAGE = 1000
 # In the words of the indexes of `bot/migrations`: for SQLite always, and for a plan that PostgreSQL keeps, a parameter
 # could stand for any event, and the index would not do.
 _ASKED = events.c.event == literal_column(f"'{REQUESTED}'")
-_MAY_HAVE_MAILED = events.c.event.in_([literal_column(f"'{one}'") for one in (Outcome.ACCEPTED, Outcome.UNKNOWN)])
 
 _APPEND = Statement(insert(events))
 _MOVE_HEAD = Statement(update(head).where(head.c.one == 1).values(seq=bindparam("to_seq"), hash=bindparam("to_hash")))
 _HEAD = Statement(select(head.c.seq, head.c.hash))
-_LAST_MAIL = Statement(
-    select(events.c.at)
-    .where(events.c.label == bindparam("label"), _MAY_HAVE_MAILED)
-    .order_by(events.c.seq.desc())
-    .limit(literal_column("1"))
-)
 _RECENT_OF_USER, _RECENT_OF_TERMINAL = (
     Statement(select(events.c.at).where(own, _ASKED, events.c.at > bindparam("since")).order_by(events.c.at))
     for own in (events.c.user_id == bindparam("user_id"), events.c.user_id.is_(None))
@@ -200,12 +193,6 @@ def rows(connection: Connection, *, after: int | None, count: int) -> Sequence[S
     """Return the next `count` events as the database holds them: the values of `bot.canonical.COLUMNS`."""
     wanted = select(events) if after is None else select(events).where(events.c.seq > after)
     return connection.execute(wanted.order_by(events.c.seq).limit(literal_column(f"{count:d}"))).all()
-
-
-def last_possible_mail(connection: Connection, label: str) -> int | None:
-    """Return when the label was last accepted or may have been (`unknown`), or None."""
-    last: int | None = _LAST_MAIL.run(connection, label=label).scalar()
-    return last
 
 
 def requested_since(connection: Connection, user_id: str | None, since: int) -> list[int]:

@@ -12,7 +12,7 @@ from bot import exports, importing, tombstone, trail, verification
 from bot.exports import Export
 from bot.importing import Imported, Refused
 from bot.outcomes import Outcome
-from bot.store import channels
+from bot.store import channels, standing
 from bot.store.database import Database
 from bot.trail import Asker, Event
 from tests.conftest import database_of_kind, events_of, opened
@@ -81,7 +81,7 @@ def test_what_was_imported_counts(database: Database) -> None:
     events = chained(contents)
     take(database, events)
     with database.reading() as connection:
-        assert trail.last_possible_mail(connection, "-A10cnQO") == trail.milliseconds(events[1]["at"])
+        assert standing.of_label(connection, "-A10cnQO").last_mail == trail.milliseconds(events[1]["at"])
         assert trail.requested_since(connection, "U1", 0) == [trail.milliseconds(events[0]["at"])]
     with database.engine.connect() as connection, pytest.raises(Exception, match="append-only"):
         connection.execute(text("DELETE FROM events"))

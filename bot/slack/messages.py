@@ -12,8 +12,8 @@ from bot.admission import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
 from bot.slack.richtext import Message, button, message
-from bot.store.entry import COUNTED
 from bot.store.outbox import Announcement, Ended
+from bot.store.standing import COUNTED
 from bot.wording import Strong, Text, Verbatim
 
 LABELS_A_LINE = 25

@@ -19,7 +19,6 @@ LEASE_MS = 30_000
 RETRY_MS = (1_000, 2_000, 5_000, 10_000, 20_000)
 """How long to wait after the first, second, … failure; the last one holds from then on."""
 
-_ANSWERED = Statement(select(deliveries.c.admission).where(deliveries.c.key == bindparam("key")))
 _KEEP_ANSWER = Statement(insert(deliveries))
 _ANNOUNCE = Statement(
     update(commands)
@@ -114,12 +113,6 @@ class Backlog:
     replies: int
     behind: int
     head: int
-
-
-def answered(tx: Transaction, key: str) -> str | None:
-    """Return what the delivery was answered, or None where it is new."""
-    kept: str | None = _ANSWERED.run(tx.connection, key=key).scalar()
-    return kept
 
 
 def keep_answer(tx: Transaction, key: str, admission: str) -> None:

@@ -19,15 +19,8 @@ LONGEST_PAUSE_S = 60.0
 LONGEST_BOOKING_MS = 120_000
 """Twice the longest pause that the MPC is granted."""
 
-_PAUSED = Statement(select(pace.c.paused_until))
 _DUE = Statement(select(pace.c.next_at, pace.c.paused_until))
 _BOOK = Statement(update(pace).values(next_at=bindparam("turn")))
-
-
-def pause_left(tx: Transaction) -> float:
-    """Return for how many seconds nobody may ask the MPC."""
-    until = _PAUSED.run(tx.connection).scalar()
-    return float(max(0, until - tx.now) / 1000)
 
 
 def turn_at(tx: Transaction) -> int:

@@ -40,6 +40,8 @@ def open_engine(url: str) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         for pragma in (
             "journal_mode=WAL",
+            # Emptying the log into the file holds up a commit. By default that is every twentieth command or so.
+            "wal_autocheckpoint=4000",
             "synchronous=FULL",  # `requested` must outlive a power cut before Slack is told yes
             "foreign_keys=ON",
             "recursive_triggers=ON",  # without it OR REPLACE deletes past the triggers

@@ -16,6 +16,7 @@ from bot import trail
 from bot.outcomes import Outcome
 from bot.policy import HOUR_MS
 from bot.slack.audit_channel import MOST_LINES
+from bot.store import standing
 from bot.store.database import Database
 from bot.trail import Asker, Event, Filter
 from tests.bench.events import CHANNELS, TAIL, TEAM, USERS, label
@@ -100,7 +101,7 @@ def _append(database: Database) -> Callable[[int], object]:
 def _readings(asked: _Asked) -> dict[str, Reading]:
     """Return what is read for a command, for `/actcode log`, and for a post in the audit channel."""
     return {
-        "cool-down check": lambda connection, number: trail.last_possible_mail(connection, _pick(asked.labels, number)),
+        "cool-down check": lambda connection, number: standing.of_label(connection, _pick(asked.labels, number)),
         "hourly count": lambda connection, number: trail.requested_since(
             connection, _pick(asked.users, number), asked.since
         ),
