@@ -20,7 +20,7 @@ from bot.lookups import LookUps
 from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
-from bot.store import answered, breaker, homes, pace, presence, queue
+from bot.store import answered, breaker, ending, homes, pace, presence, queue
 from bot.store.database import Database
 from bot.store.writing import Transaction
 from bot.trail import Asker, Event
@@ -178,7 +178,7 @@ class Retrieval:
         if looked_up:
             stored = answered.keep(tx, taken, owner=self._owner, answer=answer)
         else:
-            stored = queue.end(
+            stored = ending.end(
                 tx,
                 taken,
                 owner=self._owner,
@@ -216,7 +216,7 @@ class Retrieval:
             lost = queue.orphans(tx)
             detail = "the process ended during the request"
             for taken, owner in lost:
-                queue.end(tx, taken, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
+                ending.end(tx, taken, owner=owner, outcome=Outcome.UNKNOWN, detail=detail)
                 homes.record(tx, [_event(taken, Outcome.UNKNOWN, detail=detail)])
             self.lookups.end(tx, answered.given_up(tx))
             return len(lost)
@@ -228,7 +228,7 @@ class Retrieval:
 
         def work(tx: Transaction) -> None:
             detail = "withdrawn before it was sent"
-            gone = queue.withdraw(tx, command_id, outcome=Outcome.UNAVAILABLE, detail=detail)
+            gone = ending.withdraw(tx, command_id, outcome=Outcome.UNAVAILABLE, detail=detail)
             homes.record(tx, [_event(one, Outcome.UNAVAILABLE, detail=detail) for one in gone])
 
         self._database.write(work)

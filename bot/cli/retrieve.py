@@ -17,7 +17,7 @@ from bot.findings import note
 from bot.labels import Parsed
 from bot.outcomes import Outcome
 from bot.slack import messages
-from bot.store import outbox, queue
+from bot.store import ending, outbox
 from bot.store.outbox import Ended
 from bot.trail import Asker
 from bot.wiring import Terminal
@@ -75,7 +75,7 @@ def _finished(settings: Settings, terminal: Terminal, admission: Admission) -> t
         finally:
             terminal.worker.stop(grace_s=settings.grace_s)
     ended = terminal.database.read(lambda connection: outbox.ended(connection, command_id))
-    terminal.database.write(lambda tx: queue.drop(tx, [command_id]))
+    terminal.database.write(lambda tx: ending.drop(tx, command_id))
     return ended
 
 

@@ -21,7 +21,7 @@ from bot.admission import ANNOUNCE_AFTER_MS
 from bot.remedies import OF_THE_APP, explained
 from bot.slack import check_messages, faults, messages
 from bot.slack.richtext import Message
-from bot.store import outbox, queue
+from bot.store import ending, outbox
 from bot.store.database import Database
 from bot.store.outbox import Announcement, Reply
 from bot.store.writing import Transaction
@@ -96,11 +96,11 @@ class Replies:
                 break
             tried.append(way(reply, said))
         if tried[-1].told:
-            self._database.write(lambda tx: queue.drop(tx, [reply.command_id]))
+            self._database.write(lambda tx: ending.drop(tx, reply.command_id))
             return
         if reply.age_ms > GIVE_UP_MS:
             log.error("command %s: its asker could not be told for a day; the trail has its outcomes", reply.command_id)
-            self._database.write(lambda tx: queue.drop(tx, [reply.command_id]))
+            self._database.write(lambda tx: ending.drop(tx, reply.command_id))
             return
         if reply.tries == 0:
             why = ", ".join(one.why for one in tried)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, literal_column, select, up
 
 from bot import wamo
 from bot.answers import Answer
-from bot.store import pace, queue
+from bot.store import ending, pace, queue
 from bot.store.presence import CHECKED, NOW, is_alive, look_up_is_overdue
 from bot.store.queue import Taken, Wait
 from bot.store.statement import Statement
@@ -93,7 +93,7 @@ def keep(tx: Transaction, request: Taken, *, owner: str, answer: Answer) -> bool
         kept_not_before=tx.now + SIBLINGS_MS,
     ).scalar()
     if command_id is not None:
-        queue.begin_look_ups(tx, command_id)
+        ending.begin_look_ups(tx, command_id)
     return command_id is not None
 
 
@@ -148,7 +148,7 @@ def waiting(tx: Transaction, *, owner: str | None = None) -> list[Answered]:
 
 def end(tx: Transaction, one: Answered, *, owner: str, finding: str | None) -> bool:
     """End a request with the outcome that is stored; False where it is not this owner's any more."""
-    return queue.end(
+    return ending.end(
         tx,
         one.request,
         owner=owner,

@@ -11,7 +11,7 @@ from enum import Enum
 from sqlalchemy import Connection, literal, literal_column, select, update
 
 from bot.outcomes import Outcome
-from bot.store import queue
+from bot.store import ending, queue
 from bot.store.statement import Statement
 from bot.store.tables import pace, requests
 from bot.store.writing import Transaction
@@ -74,7 +74,7 @@ def turn_away(tx: Transaction, found: Broken) -> list[queue.Taken]:
         What was ended. The caller records it.
     """
     probing = select(requests.c.command_id).where(queue.IS_OUT)
-    return queue.end_open(
+    return ending.end_open(
         tx,
         requests.c.command_id.not_in(probing),
         outcome=Outcome.UNAVAILABLE,

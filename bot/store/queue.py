@@ -5,23 +5,16 @@ what is done with a request, and what an outcome means.
 """
 
 import time
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
-    Integer,
     Row,
     Select,
-    and_,
     bindparam,
-    case,
-    delete,
     func,
-    literal,
     literal_column,
     select,
     update,
@@ -107,72 +100,10 @@ def reclaim(tx: Transaction, *, owner: str, at_work: Collection[str]) -> int:
     return changed.rowcount
 
 
-def end(
-    tx: Transaction,
-    taken: Taken,
-    *,
-    owner: str,
-    outcome: str,
-    http_status: int | None = None,
-    detail: str | None = None,
-    until: int | None = None,
-    finding: str | None = None,
-) -> bool:
-    """End a request; False where it is not this owner's any more, and then nothing may be recorded."""
-    command_id = _END.run(
-        tx.connection,
-        **held_by(taken, owner),
-        end_outcome=outcome,
-        end_http_status=http_status,
-        end_detail=detail,
-        end_until=until,
-        end_finding=finding,
-    ).scalar()
-    if command_id is not None:
-        _count_down(tx, command_id, 1)
-    return command_id is not None
-
-
-def end_open(
-    tx: Transaction,
-    which: ColumnElement[bool],
-    *,
-    outcome: str,
-    detail: str,
-    http_status: int | None = None,
-    until: int | None = None,
-) -> list[Taken]:
-    """End requests that nobody has sent; returns them."""
-    rows = tx.connection.execute(with_asker().where(which, requests.c.state == "open")).all()
-    if not rows:
-        return []
-    ended = requests.c.request_id.in_([row.request_id for row in rows])
-    tx.connection.execute(
-        update(requests)
-        .where(ended)
-        .values(state="done", outcome=outcome, http_status=http_status, detail=detail, until=until)
-    )
-    for command_id, count in Counter(row.command_id for row in rows).items():
-        _count_down(tx, command_id, count)
-    return [taken_of(row, attempt=row.attempts) for row in rows]
-
-
-def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> list[Taken]:
-    """End what a command has not sent yet; returns it."""
-    return end_open(tx, requests.c.command_id == command_id, outcome=outcome, detail=detail)
-
-
 def orphans(tx: Transaction) -> list[tuple[Taken, str]]:
     """Return the requests whose owner is dead while they were being sent, and that owner."""
     lost = with_asker().where(IS_OUT, ~is_alive(requests.c.owner, tx.now))
     return [(taken_of(row, attempt=row.attempts), row.owner) for row in tx.connection.execute(lost)]
-
-
-def drop(tx: Transaction, command_ids: Iterable[str]) -> None:
-    """Forget commands that were answered."""
-    gone = [{"gone": command_id} for command_id in command_ids]
-    for statement in _DROP:
-        statement.run_each(tx.connection, gone)
 
 
 def with_asker() -> Select[Any]:
@@ -206,41 +137,6 @@ _TAKE = Statement(
 _PUT_BACK = Statement(
     update(requests).where(IS_HELD).values(state="open", owner=None, not_before=bindparam("later", type_=BigInteger))
 )
-_END = Statement(
-    update(requests)
-    .where(IS_HELD)
-    .values(
-        state="done",
-        owner=None,
-        **{name: bindparam(f"end_{name}") for name in ("outcome", "http_status", "detail", "until", "finding")},
-    )
-    .returning(requests.c.command_id)
-)
-_LEFT = commands.c.open_count - bindparam("done", type_=Integer)
-_TO_BE_TOLD = and_(_LEFT == 0, commands.c.source != "cli")  # at a terminal, who asked is waiting
-_COUNT_DOWN = Statement(
-    update(commands)
-    .where(commands.c.command_id == bindparam("of"))
-    .values(open_count=_LEFT, reply_at=case((_TO_BE_TOLD, NOW), else_=commands.c.reply_at))
-    .returning(commands.c.open_count)
-)
-_OTHER = requests.alias()
-_UNANSWERED = select(literal(1)).where(
-    _OTHER.c.command_id == bindparam("of"),
-    (_OTHER.c.state == "open") | ((_OTHER.c.state == "sending") & _OTHER.c.answered_at.is_(None)),
-)
-_BEGIN_LOOK_UPS = Statement(
-    update(requests)
-    .where(
-        requests.c.command_id == bindparam("of"),
-        requests.c.state == "sending",
-        requests.c.not_before > NOW,
-        requests.c.finding.is_(None),
-        ~_UNANSWERED.exists(),
-    )
-    .values(not_before=NOW)
-)
-_DROP = tuple(Statement(delete(table).where(table.c.command_id == bindparam("gone"))) for table in (requests, commands))
 
 
 def taken_of(row: Row[Any], *, attempt: int) -> Taken:
@@ -260,13 +156,3 @@ def taken_of(row: Row[Any], *, attempt: int) -> Taken:
 def held_by(taken: Taken, owner: str) -> dict[str, object]:
     """Return the parameters of `IS_HELD`."""
     return {"held": taken.request_id, "attempt": taken.attempt, "holder": owner}
-
-
-def begin_look_ups(tx: Transaction, command_id: str) -> None:
-    """Let the labels of a command be looked up, if all of them have their answer: one look-up serves many."""
-    _BEGIN_LOOK_UPS.run(tx.connection, of=command_id, now=tx.now)
-
-
-def _count_down(tx: Transaction, command_id: str, by: int) -> None:
-    if _COUNT_DOWN.run(tx.connection, of=command_id, done=by, now=tx.now).scalar():
-        begin_look_ups(tx, command_id)
