@@ -104,7 +104,7 @@ class _Compiled:
 
     def arguments(self, values: Mapping[str, Any]) -> Any:
         given = {**self._fixed, **values}
-        return given if self._order is None else tuple(given[name] for name in self._order)
+        return given if self._order is None else tuple([given[name] for name in self._order])
 
     def named(self, cursor: Any) -> list[Any]:
         make = self._row
@@ -117,8 +117,9 @@ class _Compiled:
 
 def _worded(connection: Connection, text: str, arguments: Any, execute: Callable[[Any], T]) -> T:
     """Run something on the driver's connection, and raise what it raises in SQLAlchemy's words."""
-    for listener in connection.dispatch.before_cursor_execute:  # who listens to SQLAlchemy hears of it as ever
-        listener(connection, None, text, arguments, None, False)  # noqa: FBT003 - the signature is SQLAlchemy's
+    if listeners := connection.engine.dispatch.before_cursor_execute:  # who listens to SQLAlchemy hears of it as ever
+        for listener in listeners:
+            listener(connection, None, text, arguments, None, False)  # noqa: FBT003 - the signature is SQLAlchemy's
     driver: Any = connection.connection.driver_connection
     dialect = connection.dialect
     try:
