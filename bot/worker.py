@@ -25,7 +25,8 @@ T = TypeVar("T")
 MOST_IN_FLIGHT = 100
 """Five requests a second that each take the full time-out are no more than this; a thread each."""
 REPLIERS = 4
-LOOK_S = 1.0
+LOOK_S = presence.BEAT_S
+"""In one transaction with showing itself: a process that has nothing to do asks the database for nothing else."""
 TIDY_S = 60.0
 LAST_WORDS_S = 5.0
 """How long a stopping process goes on telling Slack: a Slack that does not answer must not hold up a deploy."""
@@ -60,7 +61,7 @@ class Worker:
         self._database = database
         self._retrieval = retrieval
         self._owner = owner
-        self._beat_due = self._tidy_due = self._turn_due = 0.0
+        self._tidy_due = self._turn_due = 0.0
         self._in_flight: set[tuple[str, int]] = set()  # requests, and which attempt
         self._in_doubt = False
         self._changed = threading.Condition()
@@ -202,19 +203,16 @@ class Worker:
 
     def _look(self) -> float:
         now = time.monotonic()
-        beats, tidies = now >= self._beat_due, now >= self._tidy_due
+        tidies = now >= self._tidy_due
 
         def work(tx: Transaction) -> presence.Work:
             # First of all: a process must not take its own requests for orphans after a pause.
-            if beats:
-                presence.beat(tx, self._owner)
+            presence.beat(tx, self._owner)
             if tidies:
                 presence.tidy(tx)
             return presence.look(tx, announce_after_ms=ANNOUNCE_AFTER_MS)
 
         found = self._database.write(work)
-        if beats:
-            self._beat_due = now + presence.BEAT_S
         if tidies:
             self._tidy_due = now + TIDY_S
         self._wake_for(found)
