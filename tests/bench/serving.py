@@ -142,21 +142,26 @@ def resting(stand: StandIns, server_url: str, folder: Path, scale: Scale) -> Ite
     """Yield what a process takes while nothing happens: of a processor, and of the database."""
     part = "A process"
     cpu = Line(part=part, name="idle, of a core, PostgreSQL", beside="half a percent", unit="%", at_most=1.0)
+    beside = Line(part=part, name="idle, of a core, PostgreSQL", beside=BESIDE, unit="%")
     asked = Line(part=part, name="idle, transactions, PostgreSQL", beside="one a second", unit="/s", at_most=1.0)
     with ExitStack() as stack:
         url = stack.enter_context(created(server_url, tables=True))
         settings = settings_of(stand, url, MPC_PACE)
         one = stack.enter_context(bot("resting", settings, folder))
+        other = stack.enter_context(bare("bare-resting", settings, folder))
         count = stack.enter_context(transactions(server_url, url))
         moments(SETTLE_S)
-        # One long round: the clock of processor time ticks slowly, and PostgreSQL's counts lag by a second.
-        spent, begun = one.cpu_s(), count()
+        # One long round: the counts of PostgreSQL lag by a second.
+        spent, others, begun = one.cpu_s(), other.cpu_s(), count()
         moments(scale.idle_s)
-        cpu.yardstick.append(0.5)
         cpu.measured.append(100 * (one.cpu_s() - spent) / scale.idle_s)
+        cpu.yardstick.append(0.5)
+        beside.measured.append(cpu.measured[0])
+        beside.yardstick.append(100 * (other.cpu_s() - others) / scale.idle_s)
         asked.yardstick.append(1.0)
         asked.measured.append((count() - begun) / scale.idle_s)
     yield cpu
+    yield beside
     yield asked
 
 
