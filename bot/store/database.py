@@ -18,7 +18,7 @@ from bot.store.writing import Transaction, Writer
 
 T = TypeVar("T")
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The revision of `bot/migrations` that this program works with; a test holds the two together."""
 
 

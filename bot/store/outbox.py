@@ -205,6 +205,8 @@ def under_way(connection: Connection, *, channel_id: str | None, user_id: str | 
         select(requests.c.label)
         .join(commands, commands.c.command_id == requests.c.command_id)
         .where(requests.c.state != "done", requests.c.outcome.is_distinct_from(CHECKED), whose)
+        # It follows from the first condition, and an index of `bot/migrations` has it.
+        .where(commands.c.open_count > literal_column("0"))
         .order_by(requests.c.admitted_at.desc(), requests.c.place.desc())
         .limit(count)
     )

@@ -19,12 +19,8 @@ def upgrade() -> None:
     op.add_column("requests", sa.Column("elapsed_ms", sa.Integer))
     op.add_column("requests", sa.Column("answered_at", sa.BigInteger))
     op.add_column("requests", sa.Column("finding", sa.Text))
-    # Whoever asks is served after their own other requests: the last of those is looked for at each command.
-    op.add_column("commands", sa.Column("last_turn", sa.BigInteger))
-    waits = sa.text("open_count > 0")
-    op.create_index(
-        "commands_waiting_of_a_user", "commands", ["user_id", "last_turn"], sqlite_where=waits, postgresql_where=waits
-    )
+    # Whoever asks is served after their own other requests: those are looked for at each command.
+    op.create_index("commands_of_a_user", "commands", ["user_id"])
     op.create_table(
         "homes",
         sa.Column("team_id", sa.Text, primary_key=True),
