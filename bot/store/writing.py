@@ -86,8 +86,6 @@ class Writer:
             for one in group:
                 try:
                     recorded += self._together([one])
-                except CommitUnheard:
-                    raise  # of those before it nobody has been told
                 except Exception as fault:  # noqa: BLE001 - it is raised where it belongs
                     one.fault = fault
             return recorded
