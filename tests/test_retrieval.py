@@ -24,6 +24,7 @@ from bot.store import outbox, presence, queue
 from bot.store.database import Database
 from bot.store.errors import DatabaseUnavailable
 from bot.store.queue import Taken, Wait
+from bot.store.standing import COUNTED
 from bot.store.writing import Transaction
 from bot.trail import Asker
 from tests.conftest import events_of
@@ -202,6 +203,14 @@ def test_a_command_of_25_does_not_hold_up_another_person(database: Database) -> 
     assert set(order[:3]) == {"anna0", "bert1", "term1"}
     assert set(order[3:5]) == {"anna1", "bert2"}
     assert order[5:] == [*(f"anna{number}" for number in range(2, 10)), "anna99"]
+
+
+def test_nobody_counts_a_very_long_queue(database: Database) -> None:
+    """However many there are, the place is said only as far as it is counted."""
+    retrieval = build(database, max_labels=600, user_hourly_limit=0)
+    for name in ("anna", "bert"):
+        ask(retrieval, " ".join(f"{name}{number}" for number in range(600)))
+    assert ask(retrieval, "last").ahead == COUNTED
 
 
 def test_a_long_wait_is_announced_with_its_place(database: Database) -> None:

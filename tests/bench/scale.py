@@ -27,5 +27,5 @@ class Scale:
     big: int
 
 
-FULL = Scale(rounds=5, even_s=1.6, busy_s=1.2, backlog=200, soak=100_000, soak_s=30, idle_s=12, big=5_000_000)
+FULL = Scale(rounds=5, even_s=1.6, busy_s=1.2, backlog=200, soak=100_000, soak_s=15, idle_s=20, big=5_000_000)
 QUICK = Scale(rounds=2, even_s=0.7, busy_s=0.6, backlog=20, soak=0, soak_s=0, idle_s=3, big=150_000)

@@ -14,6 +14,7 @@ from bot.policy import Denial, Rule
 from bot.slack import messages, trail_messages
 from bot.slack.richtext import Message
 from bot.store.outbox import Announcement, Ended
+from bot.store.standing import COUNTED
 from tests.slack.test_richtext import LIVE, assert_within_limits, elements
 
 LATER = 1_800_000_000_000
@@ -359,6 +360,10 @@ Look for the mail first; you can ask again after 2027-01-15 08:00:00 UTC."""
         (
             Admission(command_id="c", items=(item("A1"),), ahead=13, wait_s=1200),
             "Position 14 in the queue, about 20 min. The answer will come here.",
+        ),
+        (
+            Admission(command_id="c", items=(item("A1"),), ahead=COUNTED, wait_s=205),
+            "Behind 1,000 requests or more, at least 3 min. The answer will come here.",
         ),
     ],
 )
