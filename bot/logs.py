@@ -32,6 +32,7 @@ CHATTY = {
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "websockets": logging.WARNING,
+    "psycopg": logging.ERROR,  # it warns of what it cannot tidy up on a broken connection, which is raised anyway
 }
 """Libraries, and the level below which they are not heard."""
 

@@ -191,11 +191,11 @@ class Retrieval:
             # The trail says `unknown` by now. What came after all stands in the log alone.
             log.warning("request %s: it was taken over meanwhile; the MPC's answer was %s", taken.request_id, answer)
             return None, None
-        if not looked_up:
-            homes.record(tx, [_event(taken, answer.outcome, answer=answer)])
         change = breaker.note(
             tx, answer.outcome, http_status=answer.http_status, detail=answer.detail, probe=taken.probe
         )
+        if not looked_up:
+            homes.record(tx, [_event(taken, answer.outcome, answer=answer)])
         return None if looked_up else answer.outcome, change
 
     def _repeat_in(self, taken: queue.Taken, answer: Answer) -> float | None:

@@ -153,8 +153,9 @@ def append(tx: Transaction, new: Sequence[Event]) -> list[int]:
         tx.hash = row["hash"] = digest(list(row.values()))
         rows.append(row)
     if rows:
-        _APPEND.run_each(tx.connection, rows)
-        _MOVE_HEAD.run(tx.connection, to_seq=tx.seq, to_hash=tx.hash)
+        for row in rows:
+            _APPEND.later(tx.connection, **row)
+        _MOVE_HEAD.later(tx.connection, to_seq=tx.seq, to_hash=tx.hash)
         tx.recorded += [row["event"] for row in rows]
     return [row["seq"] for row in rows]
 

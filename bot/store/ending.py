@@ -118,12 +118,12 @@ def withdraw(tx: Transaction, command_id: str, *, outcome: str, detail: str) -> 
 def drop(tx: Transaction, command_id: str) -> None:
     """Forget a command that was answered."""
     for statement in _DROP:
-        statement.run(tx.connection, gone=command_id)
+        statement.later(tx.connection, gone=command_id)
 
 
 def begin_look_ups(tx: Transaction, command_id: str) -> None:
     """Let the labels of a command be looked up, if all of them have their answer: one look-up serves many."""
-    _BEGIN_LOOK_UPS.run(tx.connection, of=command_id, now=tx.now)
+    _BEGIN_LOOK_UPS.later(tx.connection, of=command_id, now=tx.now)
 
 
 def _count_down(tx: Transaction, command_id: str, by: int) -> None:

@@ -62,7 +62,7 @@ def add(
         }
         for place, one in enumerate(new)
     ]
-    _NEW_COMMAND.run(
+    _NEW_COMMAND.later(
         tx.connection,
         command_id=command_id,
         source=asker.source,
@@ -77,4 +77,5 @@ def add(
         last_turn=max((row["turn"] for row in rows if row["state"] == "open"), default=None),
         reply_tries=0,
     )
-    _NEW_REQUESTS.run_each(tx.connection, rows)
+    for row in rows:
+        _NEW_REQUESTS.later(tx.connection, **row)

@@ -72,7 +72,7 @@ def record(tx: Transaction, events: Sequence[Event]) -> None:
     trail.append(tx, events)
     ended = [one.asker for one in events if one.event in trail.OUTCOMES]
     for team_id, user_id in sorted({(one.team_id, one.user_id) for one in ended if one.team_id and one.user_id}):
-        _SHOW_ANEW.run(tx.connection, team=team_id, who=user_id, now=tx.now)
+        _SHOW_ANEW.later(tx.connection, team=team_id, who=user_id, now=tx.now)
 
 
 def any_waiting(connection: Connection) -> bool:

@@ -117,7 +117,7 @@ class Backlog:
 
 def keep_answer(tx: Transaction, key: str, admission: str) -> None:
     """Keep what a delivery is answered."""
-    _KEEP_ANSWER.run(tx.connection, key=key, at=tx.now, admission=admission)
+    _KEEP_ANSWER.later(tx.connection, key=key, at=tx.now, admission=admission)
 
 
 def claim_reply(tx: Transaction, owner: str) -> Reply | None:
@@ -125,9 +125,8 @@ def claim_reply(tx: Transaction, owner: str) -> Reply | None:
     row, *others = _DUE.run(tx.connection, now=tx.now).all() or [None]
     if row is None:
         return None
-    _CLAIM.run(tx.connection, claimed=row.command_id, by=owner, until=tx.now + LEASE_MS)
     usable = row.response_url_until is not None and row.response_url_until > tx.now
-    return Reply(
+    claimed = Reply(
         command_id=row.command_id,
         asker=Asker(source=row.source, team_id=row.team_id, channel_id=row.channel_id, user_id=row.user_id),
         response_url=row.response_url if usable else None,
@@ -136,6 +135,8 @@ def claim_reply(tx: Transaction, owner: str) -> Reply | None:
         more=bool(others),
         ended=ended(tx.connection, row.command_id),
     )
+    _CLAIM.later(tx.connection, claimed=row.command_id, by=owner, until=tx.now + LEASE_MS)
+    return claimed
 
 
 def ended(connection: Connection, command_id: str) -> tuple[Ended, ...]:

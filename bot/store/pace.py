@@ -38,7 +38,7 @@ def take_turn(tx: Transaction, rate_per_s: float, *, turn: int) -> None:
         rate_per_s: most requests in any second.
         turn: what `turn_at` said in it.
     """
-    _BOOK.run(tx.connection, turn=round(max(turn, tx.now - CATCH_UP_MS) + 1000 * SPACING / rate_per_s))
+    _BOOK.later(tx.connection, turn=round(max(turn, tx.now - CATCH_UP_MS) + 1000 * SPACING / rate_per_s))
 
 
 def pause(tx: Transaction, seconds: float) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from bot.store import patience
 from bot.store.patience import WAIT_S
+from bot.store.statement import send
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ def open_engine(url: str) -> Engine:
             # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
             "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
             f"-c idle_in_transaction_session_timeout={int(HELD_S * 1000)} -c plan_cache_mode=force_generic_plan "
+            # A machine that is gone in the middle of a batch of changes leaves nothing but these to end it.
+            "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 "
             # Whatever the server's default is: what is acknowledged must outlive its crash.
             "-c synchronous_commit=on",
             "application_name": "actcode",
@@ -51,6 +54,10 @@ def open_engine(url: str) -> Engine:
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, arguments: Any, named: Any) -> "Impatient":
         return Impatient.connect(*arguments, **named)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def keep_the_order(connection: Connection, *_: object) -> None:
+        send(connection)
 
     return engine
 

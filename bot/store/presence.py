@@ -7,7 +7,7 @@ agree on the time.
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, literal, select, text, update
 
 from bot.store import homes
 from bot.store.statement import Statement
@@ -44,14 +44,17 @@ class Work:
     tell: bool
 
 
-_BEAT = Statement(update(processes).where(processes.c.owner == bindparam("who")).values(beat_at=NOW))
+_BEAT = Statement(
+    text("""
+        INSERT INTO processes (owner, beat_at) VALUES (:owner, :now)
+        ON CONFLICT (owner) DO UPDATE SET beat_at = excluded.beat_at
+    """)
+)
 
 
 def beat(tx: Transaction, owner: str) -> None:
     """Show that `owner` is alive."""
-    # Writes are one at a time, so this needs no upsert, which each database words in its own way.
-    if _BEAT.run(tx.connection, who=owner, now=tx.now).count == 0:
-        tx.connection.execute(insert(processes).values(owner=owner, beat_at=tx.now))
+    _BEAT.later(tx.connection, owner=owner, now=tx.now)
 
 
 def leave(tx: Transaction, owner: str) -> None:

@@ -78,7 +78,7 @@ def take(tx: Transaction, *, owner: str, rate_per_s: float) -> Taken | Wait:
         return Wait(None if first is None else max(0.0, (max(first, free_at) - tx.now) / 1000))
     if free_at > tx.now:
         return Wait((free_at - tx.now) / 1000, paced=True)
-    _TAKE.run(tx.connection, taken=row.request_id, taker=owner)
+    _TAKE.later(tx.connection, taken=row.request_id, taker=owner)
     pace.take_turn(tx, rate_per_s, turn=free_at)
     # The turn is counted from that moment on, and so is how late its request leaves.
     return replace(taken_of(row, attempt=row.attempts + 1), taken_at=tx.began_at)

@@ -6,12 +6,15 @@ refuses to know what is asked.
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, exc
 
 T = TypeVar("T")
+
+_PUT_OFF = "actcode_put_off"
+"""The option with the changes that a connection is still to send; without it each is sent at once."""
 
 
 class Rows:
@@ -66,24 +69,19 @@ class Statement:
             sqlalchemy.exc.DBAPIError: as `Connection.execute` does; a connection that broke is given up.
         """
         compiled = self._for(connection)
+        return _execute(connection, [(compiled.text, compiled.arguments(values))], compiled.rows)
 
-        arguments = compiled.arguments(values)
+    def later(self, connection: Connection, /, **values: Any) -> None:
+        """Run a change whose answer nobody needs, at the latest with the commit; see `run`.
 
-        def execute(driver: Any) -> Rows:
-            cursor = driver.execute(compiled.text, arguments)
-            return Rows([] if cursor.description is None else compiled.named(cursor), cursor.rowcount)
-
-        return _worded(connection, compiled.text, arguments, execute)
-
-    def run_each(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run it for each of the rows; see `run`."""
-        compiled = self._for(connection)
-        arguments = [compiled.arguments(values) for values in rows]
-
-        def execute(driver: Any) -> None:
-            driver.cursor().executemany(compiled.text, arguments)
-
-        _worded(connection, compiled.text, arguments[0] if arguments else {}, execute)
+        What is wrong with it may be raised only then.
+        """
+        changes = connection.get_execution_options().get(_PUT_OFF)
+        if changes is None:
+            self.run(connection, **values)
+        else:
+            compiled = self._for(connection)
+            changes.append((compiled.text, compiled.arguments(values)))
 
     def _for(self, connection: Connection) -> "_Compiled":
         name = connection.dialect.name
@@ -106,30 +104,68 @@ class _Compiled:
         given = {**self._fixed, **values}
         return given if self._order is None else tuple([given[name] for name in self._order])
 
-    def named(self, cursor: Any) -> list[Any]:
+    def rows(self, cursor: Any) -> Rows:
+        if cursor.description is None:
+            return Rows([], cursor.rowcount)
         make = self._row
         if make is None:
             names = [column[0] for column in cursor.description]
             kind: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - known only here
             make = self._row = kind._make
-        return [make(row) for row in cursor.fetchall()]
+        return Rows([make(row) for row in cursor.fetchall()], cursor.rowcount)
 
 
-def _worded(connection: Connection, text: str, arguments: Any, execute: Callable[[Any], T]) -> T:
-    """Run something on the driver's connection, and raise what it raises in SQLAlchemy's words."""
-    if listeners := connection.engine.dispatch.before_cursor_execute:  # who listens to SQLAlchemy hears of it as ever
-        for listener in listeners:
+def putting_off(connection: Connection) -> Connection:
+    """Let changes leave together with the commit where the database can take them so: each is a way to it and back.
+
+    Whatever else is run on the connection has to come after a `send`, and so has the commit.
+    """
+    return connection.execution_options(**{_PUT_OFF: []}) if connection.dialect.name == "postgresql" else connection
+
+
+def send(connection: Connection, *, commit: bool = False) -> None:
+    """Make the changes that were put off.
+
+    Args:
+        connection: of SQLAlchemy.
+        commit: together with the commit, if there are any: one wait for all of them. Before it, PostgreSQL would forget
+            how long it lets a transaction be idle: psycopg's pipeline ends with a message that stops that clock.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: one of them has failed, and none has happened; or the connection broke, and with the
+            commit among them it is not known whether they have.
+    """
+    put_off = connection.get_execution_options().get(_PUT_OFF)
+    if not put_off:
+        return
+    changes = list(put_off)
+    put_off.clear()
+    for group in [[*changes, ("COMMIT", None)]] if commit else [[one] for one in changes]:
+        _execute(connection, group, lambda _: None)
+
+
+def _execute(connection: Connection, statements: Sequence[tuple[str, Any]], answer: Callable[[Any], T]) -> T:
+    """Run statements on the driver's connection, and return the answer of the last one's cursor.
+
+    What the driver raises is raised in SQLAlchemy's words, and who listens to SQLAlchemy hears of them as ever.
+    """
+    for listener in connection.engine.dispatch.before_cursor_execute:
+        for text, arguments in statements:
             listener(connection, None, text, arguments, None, False)  # noqa: FBT003 - the signature is SQLAlchemy's
     driver: Any = connection.connection.driver_connection
     dialect = connection.dialect
     try:
-        return execute(driver)
+        if len(statements) == 1:
+            return answer(driver.execute(*statements[0]))
+        with driver.pipeline():
+            cursor = [driver.execute(*one) for one in statements][-1]
+        return answer(cursor)
     except dialect.loaded_dbapi.Error as fault:
         broken = dialect.is_disconnect(fault, driver, None)
         if broken:
             connection.invalidate(fault)
         raise exc.DBAPIError.instance(
-            text,
+            "; ".join(text for text, _ in statements),
             None,
             fault,
             dialect.loaded_dbapi.Error,

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RootTransaction, exc, text
+from sqlalchemy import Connection, Engine, exc, text
 
 from bot.store.errors import CommitUnheard, HeadMissing, first_line, sentences
 from bot.store.grouping import Write
-from bot.store.statement import Statement
+from bot.store.statement import Statement, putting_off, send
 
 _LOCK_HEAD = {
     "sqlite": Statement(text("SELECT seq, hash FROM head WHERE one = 1")),
@@ -102,14 +102,14 @@ class Writer:
             try:
                 now = head.now if self._engine.dialect.name == "postgresql" else time.time_ns() // 1_000_000
                 tx = Transaction(connection, now, head.seq, head.hash, time.monotonic())
-                for one in group:
-                    try:
+                try:
+                    for one in group:
                         one.result = one.work(tx)
-                    except Exception as fault:
-                        if len(group) == 1 or connection.invalidated:
-                            raise
-                        raise _OneFailedError from fault
-                _commit(connection.get_transaction())
+                    _commit(connection)
+                except Exception as fault:
+                    if len(group) == 1 or connection.invalidated or isinstance(fault, CommitUnheard):
+                        raise
+                    raise _OneFailedError from fault
             except BaseException:
                 connection.close()
                 raise
@@ -125,7 +125,7 @@ class Writer:
             except exc.DBAPIError as fault:
                 if not fault.connection_invalidated:
                     raise
-        return _lock(self._engine.connect())
+        return _lock(putting_off(self._engine.connect()))
 
 
 def _lock(connection: Connection) -> tuple[Connection, Any]:
@@ -141,9 +141,11 @@ def _lock(connection: Connection) -> tuple[Connection, Any]:
     return connection, head
 
 
-def _commit(transaction: RootTransaction | None) -> None:
+def _commit(connection: Connection) -> None:
+    transaction = connection.get_transaction()
     assert transaction is not None  # noqa: S101 - it has been begun by whoever gave the connection
     try:
+        send(connection, commit=True)
         transaction.commit()
     except exc.DBAPIError as fault:
         kind = getattr(fault.orig, "sqlite_errorname", None)

@@ -7,16 +7,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
+from sqlalchemy.exc import IntegrityError
 
 from bot import trail
 from bot.store.database import Database
 from bot.store.errors import DatabaseUnavailable
 from bot.store.grouping import MOST_TOGETHER
+from bot.store.statement import Statement
+from bot.store.tables import processes
 from bot.store.writing import Transaction
 from bot.trail import Asker, Event
 from tests.conftest import events_of
 from tests.processes import until
+
+ADD = Statement(insert(processes))
 
 Work = Callable[[Transaction], Any]
 
@@ -85,6 +90,20 @@ def test_one_that_fails_takes_nothing_but_itself(database: Database) -> None:
         with pytest.raises(LookupError, match="of its own"):
             failing.result(10)
     assert recorded(database) == ["r0", "r1", "r3"]
+
+
+def test_a_change_that_is_refused_at_last_is_its_own_works_fault(database: Database) -> None:
+    """PostgreSQL hears of a change only with the commit of all: the others are stored, and only its work fails."""
+
+    def again(tx: Transaction) -> None:
+        ADD.later(tx.connection, owner="twice", beat_at=1)
+        ADD.later(tx.connection, owner="twice", beat_at=2)
+
+    with together(database, record("r1"), record("r2"), again) as (one, other, failing):
+        assert (one.result(10), other.result(10)) == (2, 3)
+        with pytest.raises(IntegrityError):
+            failing.result(10)
+    assert recorded(database) == ["r0", "r1", "r2"]
 
 
 def test_a_transaction_that_breaks_is_made_again_for_the_others(database: Database) -> None:

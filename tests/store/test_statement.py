@@ -1,10 +1,13 @@
 """Statements straight through the driver: what they give, and that their failures are SQLAlchemy's."""
 
+import threading
+
 import pytest
 from sqlalchemy import bindparam, event, exc, insert, select, text, update
 
 from bot.store.database import Database
 from bot.store.errors import DatabaseUnavailable
+from bot.store.postgresql import HELD_S
 from bot.store.statement import Statement
 from bot.store.tables import processes
 from bot.store.writing import Transaction
@@ -23,7 +26,8 @@ CALL = Statement(
 
 def three(tx: Transaction) -> None:
     """Make three rows."""
-    ADD.run_each(tx.connection, [{"owner": f"p{number}", "beat_at": number} for number in (1, 2, 3)])
+    for number in (1, 2, 3):
+        ADD.later(tx.connection, owner=f"p{number}", beat_at=number)
 
 
 def test_rows_have_the_names_of_their_columns(database: Database) -> None:
@@ -61,7 +65,7 @@ def test_what_the_driver_refuses_is_raised_in_the_words_of_sqlalchemy(database: 
         database.write(lambda tx: ADD.run(tx.connection, owner="p1", beat_at=4242))
     assert "4242" not in str(caught.value)
     with pytest.raises(exc.IntegrityError):
-        database.write(lambda tx: ADD.run_each(tx.connection, [{"owner": "p1", "beat_at": 1}]))
+        database.write(lambda tx: ADD.later(tx.connection, owner="p1", beat_at=1))
     with pytest.raises(DatabaseUnavailable):
         database.write(lambda tx: Statement(text("SELECT * FROM nowhere")).run(tx.connection))
     assert database.write(lambda tx: len(ALL.run(tx.connection).all())) == 3
@@ -90,6 +94,60 @@ def test_a_connection_that_broke_between_two_writes_costs_nobody_anything(databa
     with database.engine.connect() as other:
         other.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"))
     assert database.write(lambda tx: len(ALL.run(tx.connection).all())) == 3
+
+
+def test_what_was_put_off_comes_before_what_is_run_next(database: Database) -> None:
+    """Whoever asks afterwards in the same write sees the changes, whether they ask the driver or SQLAlchemy."""
+
+    def looked_at(tx: Transaction) -> tuple[int, int]:
+        ADD.later(tx.connection, owner="p1", beat_at=1)
+        straight = len(ALL.run(tx.connection).all())
+        ADD.later(tx.connection, owner="p2", beat_at=2)
+        return straight, len(tx.connection.execute(select(processes)).all())
+
+    assert database.write(looked_at) == (1, 2)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_changes_leave_with_their_commit(database: Database) -> None:
+    """None of them before the work is done, and the commit behind the last one."""
+    heard: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: heard.append(told[2].partition(" ")[0]))
+
+    def work(tx: Transaction) -> list[str]:
+        three(tx)
+        return list(heard)
+
+    assert database.write(work) == ["SELECT"]
+    assert heard == ["SELECT", "INSERT", "INSERT", "INSERT", "COMMIT"]
+
+
+def test_a_work_that_fails_takes_what_it_put_off_with_it(database: Database) -> None:
+    """Nothing of it is in the next write, or in anybody else's transaction."""
+
+    def fails(tx: Transaction) -> None:
+        three(tx)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        database.write(fails)
+    with database.reading() as connection:
+        assert ALL.run(connection).all() == []
+    assert database.write(lambda tx: ALL.run(tx.connection).all()) == []
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_transaction_whose_process_is_silent_is_ended(database: Database) -> None:
+    """Also one that has made changes which it had put off, and another thread or process has its turn."""
+
+    def falls_silent(tx: Transaction) -> None:
+        three(tx)
+        ALL.run(tx.connection)
+        threading.Event().wait(HELD_S + 1)
+
+    with pytest.raises(DatabaseUnavailable):
+        database.write(falls_silent)
+    assert database.write(lambda tx: ALL.run(tx.connection).all()) == []
 
 
 def test_whoever_listens_to_sqlalchemy_hears_of_them(database: Database) -> None:
