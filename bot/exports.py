@@ -34,8 +34,10 @@ class Unreadable(Exception):  # noqa: N818 - it names a state, as the sentence i
 
 def jsonl(events: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield a line of JSON for each event, with the keys in their order."""
+    # One encoder for all: `json.dumps` makes one for each, which takes as long as the event does.
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     for one in events:
-        yield json.dumps({key: one[key] for key in trail.KEYS}, ensure_ascii=False)
+        yield encode({key: one[key] for key in trail.KEYS})
 
 
 def comma_separated(events: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -174,20 +174,16 @@ def read(
     """
     wanted = _narrowed(narrow)
     if newest is not None:
-        rows = (
-            connection.execute(wanted.order_by(events.c.seq.desc()).limit(literal_column(f"{newest:d}")))
-            .mappings()
-            .all()
-        )
-        yield from (_exported(dict(row)) for row in reversed(rows))
+        rows = connection.execute(wanted.order_by(events.c.seq.desc()).limit(literal_column(f"{newest:d}"))).all()
+        yield from map(_exported, reversed(rows))
         return
     while True:
         rest = wanted if after is None else wanted.where(events.c.seq > after)
-        rows = connection.execute(rest.order_by(events.c.seq).limit(literal_column(f"{page:d}"))).mappings().all()
-        yield from (_exported(dict(row)) for row in rows)
+        rows = connection.execute(rest.order_by(events.c.seq).limit(literal_column(f"{page:d}"))).all()
+        yield from map(_exported, rows)
         if len(rows) < page:
             return
-        after = rows[-1]["seq"]
+        after = rows[-1].seq
 
 
 def rows(connection: Connection, *, after: int | None, count: int) -> Sequence[Sequence[Any]]:
@@ -219,9 +215,12 @@ def last_seq(connection: Connection) -> int | None:
     return connection.execute(select(func.max(events.c.seq))).scalar()
 
 
-def _exported(row: dict[str, Any]) -> dict[str, Any]:
-    kinds = row["kinds"]
-    return {**row, "at": timestamp(row["at"]), "kinds": None if kinds is None else kinds.split()}
+def _exported(row: Sequence[Any]) -> dict[str, Any]:
+    event = dict(zip(KEYS, row, strict=True))
+    event["at"] = timestamp(event["at"])
+    if event["kinds"] is not None:
+        event["kinds"] = event["kinds"].split()
+    return event
 
 
 def _narrowed(narrow: Filter) -> Select[Any]:

@@ -20,7 +20,7 @@ from tests.processes import clean_environment, free_port, until
 _CPU_OF_PROCESS = 2
 """With a process' number before it, the clock of the processor time that it has taken (clock_getcpuclockid(3))."""
 THREADS = 16
-"""Of the yardstick's workers: as many as the program's have."""
+"""Of the yardstick's workers."""
 
 
 class Running:
