@@ -3,7 +3,9 @@
 It knows who makes the others' writes and who waits. It refuses to know what a transaction is.
 
 Whoever comes while nobody is writing leads: it makes its own write, and the first one that has come meanwhile leads
-next, with all who have come by then. So nobody makes more than one group, and nobody waits for more to come.
+next, with all who have come by then. So nobody makes more than one group, and nobody waits for more to come. Those on
+whom somebody waits and those in the background are groups of their own, which take turns: an acknowledgement is behind
+one group of the background's, and never in the middle of one.
 """
 
 import threading
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bot.store import patience
-from bot.store.patience import WAIT_S
+from bot.store.patience import ANSWER_S, WAIT_S
 
 T = TypeVar("T")
 
@@ -38,6 +40,7 @@ class Write:
 
     Attributes:
         end: when its thread gives up, `time.monotonic()`; None: never.
+        urgent: an acknowledgement waits for it.
         result: what the work has returned.
         fault: what it has failed with, or all of its group have.
         leads: its thread makes the next group.
@@ -45,6 +48,7 @@ class Write:
 
     work: Callable[[Any], Any]
     end: float | None
+    urgent: bool
     result: Any = None
     fault: BaseException | None = None
     leads: bool = False
@@ -75,7 +79,8 @@ class Writers:
             TooBusyError: its turn did not come in time.
         """
         left = patience.left()
-        one = Write(work, None if left is None else time.monotonic() + left)
+        urgent = left is not None and left <= ANSWER_S
+        one = Write(work, None if left is None else time.monotonic() + left, urgent)
         with self._lock:
             self.waiting.append(one)
             one.leads = not self._led
@@ -102,19 +107,22 @@ class Writers:
 
     def _lead(self, own: Write) -> None:
         with self._lock:
-            group = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_TOGETHER))]
+            group = [one for one in self.waiting if one.urgent is own.urgent][:MOST_TOGETHER]
+            for one in group:
+                self.waiting.remove(one)
         ends = [one.end for one in group if one.end is not None]
         try:
             with patience.limited(min(ends) - time.monotonic() if ends else None):
                 self._make(group)
         except BaseException as fault:  # noqa: BLE001 - it is raised where it belongs
             # Ctrl-C is the main thread's alone.
-            others = fault if isinstance(fault, Exception) else RuntimeError("the process is ending")
+            told = fault if isinstance(fault, Exception) else RuntimeError("the process is ending")
             for one in group:
-                one.fault = fault if one is own else others
+                one.fault = fault if one is own else told
         finally:
             with self._lock:
-                following = self.waiting[0] if self.waiting else None
+                others = (one for one in self.waiting if one.urgent is not own.urgent)
+                following = next(others, self.waiting[0] if self.waiting else None)
                 self._led = following is not None
                 if following is not None:
                     following.leads = True

@@ -14,6 +14,7 @@ from bot import trail
 from bot.store.database import Database
 from bot.store.errors import DatabaseUnavailable
 from bot.store.grouping import MOST_TOGETHER
+from bot.store.patience import ANSWER_S, BACKGROUND_S
 from bot.store.statement import Statement
 from bot.store.tables import processes
 from bot.store.writing import Transaction
@@ -38,8 +39,11 @@ def recorded(database: Database) -> list[object]:
 
 
 @contextmanager
-def together(database: Database, *works: Work) -> Iterator[list[Future[Any]]]:
-    """Give what becomes of works that come one by one while another write, that of r0, is under way."""
+def together(database: Database, *works: Work, urgent: Work | None = None) -> Iterator[list[Future[Any]]]:
+    """Give what becomes of works that come one by one while another write, that of r0, is under way.
+
+    An acknowledgement waits for the one that is urgent.
+    """
     begun, goes_on = threading.Event(), threading.Event()
 
     def first(tx: Transaction) -> None:
@@ -52,7 +56,8 @@ def together(database: Database, *works: Work) -> Iterator[list[Future[Any]]]:
         assert begun.wait(10)
         futures = []
         for number, work in enumerate(works, start=1):
-            futures.append(pool.submit(database.write, work))
+            within_s = ANSWER_S if work is urgent else BACKGROUND_S
+            futures.append(pool.submit(database.write, work, within_s=within_s))
             until(lambda number=number: len(database.writers.waiting) == number)  # type: ignore[misc]
         goes_on.set()
         holding.result(10)
@@ -152,3 +157,23 @@ def test_who_cannot_wait_is_told_so_and_is_not_written_later(database: Database)
         holding.result(10)
     database.write(record("r2"))
     assert recorded(database) == ["r2"]
+
+
+def test_whoever_is_waited_for_is_in_a_group_of_its_own(database: Database) -> None:
+    """What the background has to write is behind it, or before it, but never in the same transaction."""
+    commits: list[list[object]] = []
+    event.listen(database.engine, "commit", lambda _: commits.append([]))
+
+    def noted(request_id: str) -> Work:
+        def work(tx: Transaction) -> None:
+            record(request_id)(tx)
+            commits[-1].append(request_id)
+
+        return work
+
+    commits.append([])
+    asked = noted("asked")
+    with together(database, noted("background1"), noted("background2"), asked, urgent=asked) as futures:
+        for one in futures:
+            one.result(10)
+    assert commits[:3] == [[], ["asked"], ["background1", "background2"]]
