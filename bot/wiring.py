@@ -3,7 +3,6 @@
 It knows how the rooms fit together. It refuses to decide anything.
 """
 
-import gc
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot import trail
+from bot import garbage, trail
 from bot.config import Settings
 from bot.mpc import MPC
 from bot.policy import Policy
@@ -92,6 +91,7 @@ def terminal(settings: Settings, database: Database) -> Terminal:
     )
 
 
+@garbage.left_alone()
 def service(settings: Settings, database: Database) -> Service:
     """Build what `serve` needs; nothing runs yet. What goes on in `database` is counted from now on."""
     from bot.metrics import MeasuredMPC, Metrics  # noqa: PLC0415 - nor does it load Prometheus' client
@@ -120,9 +120,7 @@ def service(settings: Settings, database: Database) -> Service:
     actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake, count=metrics.command)
     surfaces = (actcode, form, MessageShortcut(form=form), home)
     app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces, acknowledged=metrics.acknowledged)
-    # What stands now stands until the end. To go through all of it again and again, as Python's collector of garbage
-    # would, takes tens of milliseconds each time, in which nobody is acknowledged.
-    gc.freeze()
+    garbage.keep_all()
     return Service(
         database=database,
         worker=worker,

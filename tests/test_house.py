@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 FLOORS = [
-    {"bot", "canonical", "characters", "outcomes", "remedies", "tombstone"},
+    {"bot", "canonical", "characters", "garbage", "outcomes", "remedies", "tombstone"},
     {"mistakes", "policy", "exchange", "scrubbing"},
     {"phrases"},
     {"labels"},

@@ -8,11 +8,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot import __version__, config, logs
+from bot import __version__, config, garbage, logs
 from bot.config import ConfigurationError, Settings
 from bot.store.errors import CommitUnheard, DatabaseUnavailable, SchemaError
 
@@ -167,22 +168,24 @@ def _needs(asked: argparse.Namespace, environ: dict[str, str]) -> tuple[str, ...
 
 
 def _serve(settings: Settings, *, http: bool) -> int:
-    from bot import wiring
-
     if settings.audit_channel is None:
         logging.getLogger(__name__).warning(
             "AUDIT_CHANNEL is not set: the trail is kept in the database only, and no channel shows it"
         )
-    with wiring.database_of(settings):
-        pass  # the sentence about a database that is not ready belongs here, before anything is started
-    if http:
-        from bot.server import Server
+    with garbage.left_alone():
+        from bot import wiring
 
-        Server(settings).run()
-    else:
-        from bot import socket_mode
+        with wiring.database_of(settings):
+            pass  # the sentence about a database that is not ready belongs here, before anything is started
+        if http:
+            from bot.server import Server
 
-        socket_mode.serve(settings)
+            serve: Callable[[], None] = Server(settings).run
+        else:
+            from bot import socket_mode
+
+            serve = partial(socket_mode.serve, settings)
+    serve()
     return OK
 
 

@@ -10,10 +10,11 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, text
 
 from bot.store import patience
-from bot.store.errors import DatabaseUnavailable, SchemaError, sentences
+from bot.store.errors import DatabaseUnavailable, SchemaError
 from bot.store.grouping import TooBusyError, Write, Writers
 from bot.store.observer import Observer
 from bot.store.patience import BACKGROUND_S
+from bot.store.wording import sentences
 from bot.store.writing import Transaction, Writer
 
 T = TypeVar("T")

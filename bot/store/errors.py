@@ -5,12 +5,9 @@ DatabaseError
 │   ├── CommitUnheard     … or it did: whether the commit was stored is not known
 │   └── HeadMissing       somebody removed the row that says where the trail ends
 └── SchemaError           it answers, but its tables are not this program's
+
+It needs no library, so that whoever only mistyped a command hears of it at once.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sqlalchemy import exc
 
 
 class DatabaseError(Exception):
@@ -34,20 +31,3 @@ class HeadMissing(DatabaseUnavailable):
 
 class SchemaError(DatabaseError):
     """The tables are missing, or older or newer than this program."""
-
-
-@contextmanager
-def sentences() -> Iterator[None]:
-    """Turn what SQLAlchemy and the drivers raise into one error; their texts hold statements and URLs."""
-    try:
-        yield
-    except exc.IntegrityError:
-        raise
-    except (exc.DBAPIError, exc.TimeoutError, exc.PendingRollbackError) as fault:
-        raise DatabaseUnavailable(first_line(fault)) from fault
-
-
-def first_line(fault: Exception) -> str:
-    """Return what the driver has said, shortly."""
-    cause = getattr(fault, "orig", None) or fault
-    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')[:200]}"

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, exc, text
 
-from bot.store.errors import CommitUnheard, HeadMissing, first_line, sentences
+from bot.store.errors import CommitUnheard, HeadMissing
 from bot.store.grouping import Write
 from bot.store.statement import Statement, putting_off, send
+from bot.store.wording import first_line, sentences
 
 _LOCK_HEAD = {
     "sqlite": Statement(text("SELECT seq, hash FROM head WHERE one = 1")),
