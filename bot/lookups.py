@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot import trail, wamo
-from bot.admission import Admission, Delivery, enqueue, heard, item
+from bot.admission import enqueue, heard, item
+from bot.decisions import Admission, Delivery
 from bot.departures import Departures
 from bot.findings import Finding, note
 from bot.labels import Label, Parsed

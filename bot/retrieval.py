@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from bot import admission, trail
-from bot.admission import Admission, Delivery
 from bot.answers import Answer
+from bot.decisions import Admission, Delivery
 from bot.departures import Departures
 from bot.labels import Parsed
 from bot.lookups import LookUps

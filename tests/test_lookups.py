@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from bot import labels
-from bot.admission import Admission, Delivery
 from bot.answers import Answer
+from bot.decisions import Admission, Delivery
 from bot.findings import Finding, Group, Known
 from bot.mpc import MPC, LookUp
 from bot.outcomes import Outcome

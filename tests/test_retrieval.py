@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from bot import labels, verification
-from bot.admission import Admission, Delivery
 from bot.answers import Answer
+from bot.decisions import Admission, Delivery
 from bot.loop import keep_trying
 from bot.mpc import MPC
 from bot.outcomes import Outcome

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from bot import labels, trail
-from bot.admission import Delivery
 from bot.answers import Answer
+from bot.decisions import Delivery
 from bot.loop import Loop
 from bot.mpc import MPC
 from bot.outcomes import Outcome

@@ -10,9 +10,9 @@ from typing import Any
 from rich.progress import Progress
 
 from bot import labels, trail, wiring, wording
-from bot.admission import Admission, Delivery
 from bot.cli.terminal import console, rich_text
 from bot.config import Settings
+from bot.decisions import Admission, Delivery
 from bot.findings import note
 from bot.labels import Parsed
 from bot.outcomes import Outcome

@@ -15,7 +15,7 @@ from typing import Any
 from slack_bolt import Ack, App
 
 from bot import labels, trail
-from bot.admission import Delivery
+from bot.decisions import Delivery
 from bot.retrieval import Retrieval
 from bot.slack import check_messages, messages, trail_messages
 from bot.slack.richtext import Message

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot import findings
-from bot.admission import Admission
+from bot.decisions import Admission
 from bot.labels import Label
 from bot.slack import messages
 from bot.slack.richtext import Message, message

@@ -15,7 +15,7 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot import labels, wording
-from bot.admission import Delivery
+from bot.decisions import Delivery
 from bot.labels import Label
 from bot.policy import Policy, Rule
 from bot.retrieval import Retrieval

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot import findings, wording
-from bot.admission import Admission, Item
+from bot.decisions import Admission, Item
 from bot.labels import Fault, Parsed, paste_again
 from bot.outcomes import Outcome
 from bot.slack.richtext import Message, button, message

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from bot import wording
-from bot.admission import Admission
+from bot.decisions import Admission
 from bot.labels import Label, Parsed, paste_again
 from bot.policy import Denial, Rule
 from bot.slack import messages

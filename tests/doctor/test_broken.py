@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text, update
 
 from bot import config, doctor, labels, trail, wiring
-from bot.admission import Delivery
 from bot.cli.doctor import exit_code
+from bot.decisions import Delivery
 from bot.doctor.findings import Finding, Grade
 from bot.sandbox import faults
 from bot.sandbox.loopback import LoopbackServer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot import trail
-from bot.admission import Admission, Item
+from bot.decisions import Admission, Item
 from bot.labels import Fault, Label, Parsed, parse_all, paste_again
 from bot.outcomes import Outcome
 from bot.policy import Denial, Rule

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.admission import Admission
+from bot.decisions import Admission
 from bot.labels import Fault, Label, Parsed, parse_all
 from bot.policy import Denial, Rule
 from bot.sandbox.blocks import check_view

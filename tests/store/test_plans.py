@@ -14,7 +14,7 @@ from slack_sdk import WebClient
 from sqlalchemy import event, text
 
 from bot import labels, trail
-from bot.admission import Delivery
+from bot.decisions import Delivery
 from bot.mpc import MPC
 from bot.outcomes import Outcome
 from bot.policy import Policy
