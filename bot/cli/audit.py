@@ -2,8 +2,9 @@
 
 import argparse
 import io
+import signal
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,20 +44,31 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
 
 def _list(settings: Settings, asked: argparse.Namespace) -> int:
     narrow, newest = _filter(asked), max(1, asked.last)
+    stopped = _ctrl_c() if asked.follow else None
     with wiring.database_of(settings) as database:
-        try:
+        with database.reading() as connection:
+            after, _ = trail.head_of(connection)
+            _show(trail.read(connection, narrow, newest=newest))
+        while stopped is not None and not stopped.wait(POLL_S):
             with database.reading() as connection:
-                after, _ = trail.head_of(connection)
-                _show(trail.read(connection, narrow, newest=newest))
-            while asked.follow:
-                time.sleep(POLL_S)
-                with database.reading() as connection:
-                    before, (after, _) = after, trail.head_of(connection)
-                    _show(trail.read(connection, narrow, after=before), header=False)
-        except KeyboardInterrupt:
-            if not asked.follow:  # otherwise that is how one stops
-                raise
+                before, (after, _) = after, trail.head_of(connection)
+                _show(trail.read(connection, narrow, after=before), header=False)
     return 0
+
+
+def _ctrl_c() -> threading.Event:
+    """Return what Ctrl-C sets from now on; a second one interrupts.
+
+    An interruption may come in the middle of anything, such as giving back a connection, and leave a complaint.
+    """
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    return stopped
 
 
 def _export(settings: Settings, asked: argparse.Namespace) -> int:
