@@ -120,7 +120,6 @@ def service(settings: Settings, database: Database) -> Service:
     actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake, count=metrics.command)
     surfaces = (actcode, form, MessageShortcut(form=form), home)
     app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces, acknowledged=metrics.acknowledged)
-    garbage.keep_all()
     return Service(
         database=database,
         worker=worker,
