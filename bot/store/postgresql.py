@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from bot.store import patience
 from bot.store.patience import WAIT_S
@@ -22,6 +22,9 @@ POOL_SIZE = 8
 HELD_S = 3.0
 """A transaction takes milliseconds. PostgreSQL ends one whose process has been silent in it for so long: a process that
 is paused, or whose machine is gone, must not keep the head locked until all the others look dead, too."""
+
+
+_NAME = "actcode"
 
 
 def open_engine(url: str) -> Engine:
@@ -43,11 +46,9 @@ def open_engine(url: str) -> Engine:
             # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
             "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
             f"-c idle_in_transaction_session_timeout={int(HELD_S * 1000)} -c plan_cache_mode=force_generic_plan "
-            # A machine that is gone in the middle of a batch of changes leaves nothing but these to end it.
-            "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 "
             # Whatever the server's default is: what is acknowledged must outlive its crash.
             "-c synchronous_commit=on",
-            "application_name": "actcode",
+            "application_name": _NAME,
         },
     )
 
@@ -60,6 +61,26 @@ def open_engine(url: str) -> Engine:
         send(connection)
 
     return engine
+
+
+def end_silent(engine: Engine) -> int:
+    """End the transactions whose process has fallen silent in the middle of a batch of changes.
+
+    PostgreSQL itself ends those of which it knows that they wait for their process (`HELD_S`). In the middle of a batch
+    it takes them for busy, and a process that is paused right there would keep the head until it goes on.
+
+    Returns:
+        How many there were.
+    """
+    with engine.connect() as connection:
+        return int(connection.execute(_END_SILENT).scalar_one())
+
+
+_END_SILENT = text(f"""
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name = '{_NAME}'
+    AND state = 'active' AND wait_event = 'ClientRead' AND state_change < now() - interval '{HELD_S} seconds'
+""")  # noqa: S608 - constants
 
 
 class TooLateError(psycopg.OperationalError):
@@ -96,4 +117,4 @@ def _until_it_is_over(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         return answered
 
 
-__all__ = ["Impatient", "TooLateError", "open_engine"]
+__all__ = ["HELD_S", "Impatient", "TooLateError", "end_silent", "open_engine"]

@@ -128,8 +128,8 @@ def send(connection: Connection, *, commit: bool = False) -> None:
 
     Args:
         connection: of SQLAlchemy.
-        commit: together with the commit, if there are any: one wait for all of them. Before it, PostgreSQL would forget
-            how long it lets a transaction be idle: psycopg's pipeline ends with a message that stops that clock.
+        commit: together with the commit, if there are any: one wait for all of them. What comes before it goes one by
+            one, because the message that ends psycopg's pipeline stops PostgreSQL's clock for idle transactions.
 
     Raises:
         sqlalchemy.exc.DBAPIError: one of them has failed, and none has happened; or the connection broke, and with the

@@ -3,6 +3,7 @@
 It knows whether one that failed may have happened all the same. It refuses to know what is written.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from bot.store.grouping import Write
 from bot.store.statement import Statement, putting_off, send
 from bot.store.wording import first_line, sentences
 
+_LOCK_NOT_AVAILABLE = "55P03"
 _LOCK_HEAD = {
     "sqlite": Statement(text("SELECT seq, hash FROM head WHERE one = 1")),
     "postgresql": Statement(
@@ -29,6 +31,9 @@ _LOCK_HEAD = {
 # What SQLite says of a commit that it could not even write; after a failed fsync, say, the next start may find it.
 # PostgreSQL takes back what it answers an error to, and so only a connection that broke leaves a doubt.
 _NOT_WRITTEN = {"SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_READONLY"}
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -120,13 +125,25 @@ class Writer:
     def _locked(self) -> tuple[Connection, Any]:
         """Return a connection in a transaction that no other overlaps, and the head of the trail."""
         kept, self._kept = self._kept, None
-        if kept is not None:
-            try:
-                return _lock(kept)
-            except exc.DBAPIError as fault:
-                if not fault.connection_invalidated:
-                    raise
-        return _lock(putting_off(self._engine.connect()))
+        try:
+            if kept is not None:
+                try:
+                    return _lock(kept)
+                except exc.DBAPIError as fault:
+                    if not fault.connection_invalidated:
+                        raise
+            return _lock(putting_off(self._engine.connect()))
+        except exc.DBAPIError as fault:
+            if getattr(fault.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+                self._free_the_head()
+            raise
+
+    def _free_the_head(self) -> None:
+        """See to it that whoever comes next can have the lock, where its holder would never let go of it."""
+        from bot.store.postgresql import end_silent  # noqa: PLC0415 - SQLite does not load it
+
+        if end_silent(self._engine):
+            log.warning("a process fell silent in the middle of a write and held up all others: its write was ended")
 
 
 def _lock(connection: Connection) -> tuple[Connection, Any]:
