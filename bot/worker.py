@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TypeVar
 
+from bot import mpc
 from bot.admission import ANNOUNCE_AFTER_MS
 from bot.logs import about
 from bot.loop import Loop, keep_trying
@@ -215,6 +216,8 @@ class Worker:
         found = self._database.write(work)
         if tidies:
             self._tidy_due = now + TIDY_S
+        else:  # not at the first look, while everybody waits for the program to be ready
+            mpc.get_ready()
         self._wake_for(found)
         return LOOK_S
 

@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ FLOORS = [
     {"phrases"},
     {"labels"},
     {"answers", "wording", "config", "logs", "harvest"},
-    {"findings"},
+    {"findings", "asking"},
     {"wamo"},
     {"mpc"},
     {"store", "loop", "trail", "migrations", "exports"},
@@ -46,8 +48,8 @@ FLOORS = [
 OUTSIDE = {
     "slack_bolt": {"slack", "web", "socket_mode", "wiring"},
     "slack_sdk": {"slack", "web", "socket_ticket", "wiring", "cli", "doctor", "sandbox"},
-    "requests": {"mpc", "exchange"},
-    "urllib3": {"mpc", "exchange"},
+    "requests": {"asking", "exchange"},
+    "urllib3": {"asking", "exchange"},
     "sqlalchemy": {"store", "loop", "trail", "verification", "anchors", "pruning", "importing", "migrations"},
     "alembic": {"migrations"},
     "gunicorn": {"server"},
@@ -180,3 +182,20 @@ def test_tests_neither_patch_nor_sleep() -> None:
     banned = re.compile(r"\b(?:mock\.|MagicMock|monkeypatch\.setattr|patch\(|time\.sleep\()")
     found = [path.name for path in (ROOT / "tests").rglob("*.py") if banned.search(path.read_text())]
     assert found == [Path(__file__).name]
+
+
+def loaded_by(program: str) -> set[str]:
+    """Return which modules a program has loaded."""
+    shown = f"{program}\nimport sys\nprint(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", shown], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+def test_a_start_loads_only_what_a_command_needs() -> None:
+    """Each library takes a share of the time in which nobody is acknowledged; the first request is soon enough."""
+    start = "import bot.cli, bot.server, bot.slack.actcode, bot.slack.app, bot.slack.form, bot.slack.home, bot.wiring"
+    loaded = loaded_by(start)
+    assert {"sqlalchemy", "slack_bolt", "gunicorn"} <= loaded
+    assert loaded & {"alembic", "psycopg", "requests", "rich", "websockets"} == set()
+    assert {"requests", "bot.asking"} <= loaded_by("from bot import mpc\nmpc.get_ready()")
+    assert loaded_by("import bot.cli") & {"sqlalchemy", "slack_sdk", "requests"} == set()
