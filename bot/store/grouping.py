@@ -1,11 +1,10 @@
-"""Writes that come at the same time are made together: one lock, one commit and one wait for the disk for all of them.
+"""Acknowledgements that come at the same time are written together: one lock, one commit, one wait for the disk.
 
 It knows who makes the others' writes and who waits. It refuses to know what a transaction is.
 
 Whoever comes while nobody is writing leads: it makes its own write, and the first one that has come meanwhile leads
-next, with all who have come by then. So nobody makes more than one group, and nobody waits for more to come. Those on
-whom somebody waits and those in the background are groups of their own, which take turns: an acknowledgement is behind
-one group of the background's, and never in the middle of one.
+next, with all who have come by then. So nobody makes more than one group, and nobody waits for more to come. What
+nobody waits for is written one by one, in turns with the groups: an acknowledgement is behind one of those at most.
 """
 
 import threading
@@ -107,7 +106,7 @@ class Writers:
 
     def _lead(self, own: Write) -> None:
         with self._lock:
-            group = [one for one in self.waiting if one.urgent is own.urgent][:MOST_TOGETHER]
+            group = [one for one in self.waiting if one.urgent][:MOST_TOGETHER] if own.urgent else [own]
             for one in group:
                 self.waiting.remove(one)
         ends = [one.end for one in group if one.end is not None]

@@ -1,7 +1,7 @@
 """Writes of one process that come at the same time are made together, and yet each stands for itself."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -39,10 +39,10 @@ def recorded(database: Database) -> list[object]:
 
 
 @contextmanager
-def together(database: Database, *works: Work, urgent: Work | None = None) -> Iterator[list[Future[Any]]]:
+def together(database: Database, *works: Work, behind: Sequence[Work] = ()) -> Iterator[list[Future[Any]]]:
     """Give what becomes of works that come one by one while another write, that of r0, is under way.
 
-    An acknowledgement waits for the one that is urgent.
+    An acknowledgement waits for each of them, but not for those `behind`, which come first.
     """
     begun, goes_on = threading.Event(), threading.Event()
 
@@ -51,12 +51,12 @@ def together(database: Database, *works: Work, urgent: Work | None = None) -> It
         assert goes_on.wait(10)
         record("r0")(tx)
 
-    with ThreadPoolExecutor(len(works) + 1) as pool:
+    coming = [*((one, BACKGROUND_S) for one in behind), *((one, ANSWER_S) for one in works)]
+    with ThreadPoolExecutor(len(coming) + 1) as pool:
         holding = pool.submit(database.write, first)
         assert begun.wait(10)
         futures = []
-        for number, work in enumerate(works, start=1):
-            within_s = ANSWER_S if work is urgent else BACKGROUND_S
+        for number, (work, within_s) in enumerate(coming, start=1):
             futures.append(pool.submit(database.write, work, within_s=within_s))
             until(lambda number=number: len(database.writers.waiting) == number)  # type: ignore[misc]
         goes_on.set()
@@ -159,9 +159,9 @@ def test_who_cannot_wait_is_told_so_and_is_not_written_later(database: Database)
     assert recorded(database) == ["r2"]
 
 
-def test_whoever_is_waited_for_is_in_a_group_of_its_own(database: Database) -> None:
-    """What the background has to write is behind it, or before it, but never in the same transaction."""
-    commits: list[list[object]] = []
+def test_an_acknowledgement_is_behind_one_write_of_the_background_at_most(database: Database) -> None:
+    """What nobody waits for is written one by one, in turns with those for whom somebody does."""
+    commits: list[list[str]] = []
     event.listen(database.engine, "commit", lambda _: commits.append([]))
 
     def noted(request_id: str) -> Work:
@@ -171,9 +171,9 @@ def test_whoever_is_waited_for_is_in_a_group_of_its_own(database: Database) -> N
 
         return work
 
+    background = [noted(f"background{number}") for number in (1, 2, 3)]
     commits.append([])
-    asked = noted("asked")
-    with together(database, noted("background1"), noted("background2"), asked, urgent=asked) as futures:
+    with together(database, noted("asked1"), noted("asked2"), behind=background) as futures:
         for one in futures:
             one.result(10)
-    assert commits[:3] == [[], ["asked"], ["background1", "background2"]]
+    assert commits == [[], ["asked1", "asked2"], ["background1"], ["background2"], ["background3"], []]
