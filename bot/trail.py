@@ -51,6 +51,11 @@ _RECENT_OF_USER, _RECENT_OF_TERMINAL = (
     for own in (events.c.user_id == bindparam("user_id"), events.c.user_id.is_(None))
 )
 
+_FIRST_ROWS, _NEXT_ROWS = (
+    Statement(rest.order_by(events.c.seq).limit(literal_column(f"{PAGE:d}")))
+    for rest in (select(events), select(events).where(events.c.seq > bindparam("after")))
+)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -186,10 +191,9 @@ def read(
         after = rows[-1].seq
 
 
-def rows(connection: Connection, *, after: int | None, count: int) -> Sequence[Sequence[Any]]:
-    """Return the next `count` events as the database holds them: the values of `bot.canonical.COLUMNS`."""
-    wanted = select(events) if after is None else select(events).where(events.c.seq > after)
-    return connection.execute(wanted.order_by(events.c.seq).limit(literal_column(f"{count:d}"))).all()
+def rows(connection: Connection, *, after: int | None) -> Sequence[Sequence[Any]]:
+    """Return the next `PAGE` events as the database holds them: the values of `bot.canonical.COLUMNS`."""
+    return (_FIRST_ROWS if after is None else _NEXT_ROWS).run(connection, after=after).plain()
 
 
 def requested_since(connection: Connection, user_id: str | None, since: int) -> list[int]:

@@ -18,7 +18,6 @@ from bot.exports import Unreadable, misshapen, shown
 from bot.store.errors import HeadMissing
 from bot.tombstone import Tombstone
 
-PAGE = 1000
 _EVENT = COLUMNS.index("event")
 
 
@@ -211,7 +210,7 @@ def verify(connection: Connection, *, progress: Callable[[int], None] = lambda _
 def _walk(connection: Connection, chain: Chain, progress: Callable[[int], None]) -> None:
     """Lead the whole trail through `chain`, in constant memory."""
     after = None
-    while not chain.settled and (page := trail.rows(connection, after=after, count=PAGE)):
+    while not chain.settled and (page := trail.rows(connection, after=after)):
         if not chain.add_page(page):
             for event in _exported(connection, after, len(page)):
                 chain.add(event)

@@ -24,19 +24,24 @@ class Rows:
         count: how many rows it has found or changed.
     """
 
-    __slots__ = ("_rows", "count")
+    __slots__ = ("_named", "_rows", "count")
 
-    def __init__(self, rows: list[Any], count: int) -> None:
+    def __init__(self, rows: list[Any], named: Callable[[Iterable[Any]], Any], count: int) -> None:
         self._rows = rows
+        self._named = named
         self.count = count
 
     def all(self) -> list[Any]:
         """Return all rows; their values have the names of the columns."""
+        return list(map(self._named, self._rows))
+
+    def plain(self) -> list[tuple[Any, ...]]:
+        """Return all rows as the driver has them, which is quicker where there are very many."""
         return self._rows
 
     def first(self) -> Any:
-        """Return the first row; None where there is none."""
-        return self._rows[0] if self._rows else None
+        """Return the first row, named; None where there is none."""
+        return self._named(self._rows[0]) if self._rows else None
 
     def scalar(self) -> Any:
         """Return the first value of the first row; None where there is none."""
@@ -98,7 +103,7 @@ class _Compiled:
         self._fixed: Mapping[str, Any] = compiled.params
         # SQLite counts its parameters, PostgreSQL names them.
         self._order: list[str] | None = compiled.positiontup
-        self._row: Callable[[Iterable[Any]], Any] | None = None
+        self._named: Callable[[Iterable[Any]], Any] | None = None
 
     def arguments(self, values: Mapping[str, Any]) -> Any:
         given = {**self._fixed, **values}
@@ -106,13 +111,13 @@ class _Compiled:
 
     def rows(self, cursor: Any) -> Rows:
         if cursor.description is None:
-            return Rows([], cursor.rowcount)
-        make = self._row
-        if make is None:
+            return Rows([], tuple, cursor.rowcount)
+        named = self._named
+        if named is None:
             names = [column[0] for column in cursor.description]
             kind: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - known only here
-            make = self._row = kind._make
-        return Rows([make(row) for row in cursor.fetchall()], cursor.rowcount)
+            named = self._named = kind._make
+        return Rows(cursor.fetchall(), named, cursor.rowcount)
 
 
 def putting_off(connection: Connection) -> Connection:

@@ -38,6 +38,7 @@ def test_rows_have_the_names_of_their_columns(database: Database) -> None:
         assert ALL.run(connection).first().owner == "p1"
         assert OF.run(connection, who="p2").scalar() == 2
         assert ALL.run(connection).scalars() == ["p1", "p2", "p3"]
+        assert ALL.run(connection).plain() == [("p1", 1), ("p2", 2), ("p3", 3)]
         missing = OF.run(connection, who="p4")
         assert (missing.all(), missing.first(), missing.scalar(), missing.scalars()) == ([], None, None, [])
 
