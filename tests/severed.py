@@ -12,6 +12,16 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 COMMIT = re.compile(rb"COMMIT(?!TED)")
 """What a client sends to end a transaction; `COMMITTED` is of an isolation level."""
 
+READY = b"Z\0\0\0\5I"
+"""What the server ends its answer with ("Message Formats" in PostgreSQL's documentation), outside a transaction."""
+
+
+def last_words() -> bytes:
+    """Return what the server says to a connection that an administrator ends; it says no more."""
+    fields = {"S": "FATAL", "V": "FATAL", "C": "57P01", "M": "terminating connection due to administrator command"}
+    body = b"".join(f"{name}{value}\0".encode() for name, value in fields.items()) + b"\0"
+    return b"E" + (len(body) + 4).to_bytes(4, "big") + body
+
 
 @dataclass
 class Way:
@@ -75,7 +85,8 @@ class Way:
     def at_commits(self, *fates: str) -> None:
         """Let the next COMMITs meet these fates, one each: "lost" before, or "unheard" after the server had it.
 
-        "pass" lets one through; "swallowed" is unheard, and the connection stays.
+        "pass" lets one through; "swallowed" is unheard, and the connection stays; "ended" is answered, but for the end
+        of the answer, in the place of which the server ends the connection.
         """
         with self._lock:
             self._fates = list(fates)
@@ -116,6 +127,9 @@ class Way:
                 if not self._flows.is_set() or ("swallowed" in fate and not up):
                     continue
                 if "lost" in fate or ("unheard" in fate and not up):
+                    break
+                if "ended" in fate and not up and data.endswith(READY):
+                    sink.sendall(data.removesuffix(READY) + last_words())
                     break
                 sink.sendall(data)
         for one in (source, sink):

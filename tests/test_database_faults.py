@@ -267,7 +267,7 @@ def test_a_lock_is_waited_for_in_time_by_a_crowd(database: Database, tmp_path: P
     assert events_of(database) == []
 
 
-@pytest.mark.parametrize("fate", ["lost", "unheard"])
+@pytest.mark.parametrize("fate", ["lost", "unheard", "ended"])
 def test_a_commit_whose_answer_was_lost_is_found_out(far: Database, way: Way, fate: str) -> None:
     """Whether it was stored or not, the asker is acknowledged as ever, and there is one request."""
     client = client_of(far)
@@ -282,7 +282,7 @@ def test_a_commit_whose_answer_was_lost_is_found_out(far: Database, way: Way, fa
     ]
 
 
-@pytest.mark.parametrize("fate", ["swallowed", "unheard"])
+@pytest.mark.parametrize("fate", ["swallowed", "unheard", "ended"])
 def test_what_cannot_be_found_out_is_said_honestly(far: Database, way: Way, fate: str) -> None:
     """Where the answer to the commit was lost for good, the asker does not hear that nothing was sent."""
     client = client_of(far)

@@ -23,8 +23,9 @@ HELD_S = 3.0
 """A transaction takes milliseconds. PostgreSQL ends one whose process has been silent in it for so long: a process that
 is paused, or whose machine is gone, must not keep the head locked until all the others look dead, too."""
 
-
 _NAME = "actcode"
+_THE_END = {"FATAL", "PANIC"}
+"""The severities behind which the server hangs up ("Message Severity Levels")."""
 
 
 def open_engine(url: str) -> Engine:
@@ -88,7 +89,11 @@ class TooLateError(psycopg.OperationalError):
 
 
 class Impatient(psycopg.Connection[Any]):
-    """A connection that is closed when the limit of the call is over."""
+    """A connection that is closed when the limit of the call is over, or when the server has ended it.
+
+    In the middle of a batch psycopg has heard the server's last words, but not yet that the connection is gone; whoever
+    asks whether it broke, because then the commit of the batch may have happened all the same, would be told no.
+    """
 
     @classmethod
     def _connect_gen(cls, *arguments: Any, **named: Any) -> Any:
@@ -98,8 +103,9 @@ class Impatient(psycopg.Connection[Any]):
         """Wait for an answer of the server; psycopg asks every 0.1 s whether to go on."""
         try:
             answered: T = super().wait(_until_it_is_over(gen), *arguments, **named)
-        except TooLateError:
-            self.close()  # what still comes must not be taken for the answer to something else
+        except psycopg.Error as fault:
+            if isinstance(fault, TooLateError) or fault.diag.severity_nonlocalized in _THE_END:
+                self.close()  # what still comes must not be taken for the answer to something else
             raise
         return answered
 

@@ -167,9 +167,6 @@ def _commit(connection: Connection) -> None:
         transaction.commit()
     except exc.DBAPIError as fault:
         kind = getattr(fault.orig, "sqlite_errorname", None)
-        # The server may end a connection between the commit and the end of the batch: then it has happened.
-        severity = getattr(getattr(fault.orig, "diag", None), "severity_nonlocalized", None)
-        broke = fault.connection_invalidated or severity in {"FATAL", "PANIC"}
-        if kind in _NOT_WRITTEN or (kind is None and not broke):
+        if kind in _NOT_WRITTEN or (kind is None and not fault.connection_invalidated):
             raise
         raise CommitUnheard(first_line(fault)) from fault
