@@ -79,6 +79,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             database=database,
             signing_secret=self.settings.slack_signing_secret or "",
             numbers=self.service.numbers,
+            answered=self.service.worker.wake,
         )
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ class Line:
         ticket: returns the URL of a new connection, or raises as `Tickets.ask` does; it is told whether Slack
             has closed the last one because Socket Mode is off.
         answer: returns the acknowledgement of a delivery, JSON; None where there is to be none.
+        answered: called behind each acknowledgement, when it is out; what was asked for may begin then.
         proxy: the URL of an HTTP proxy, or None.
         given_up: called when `fault` was set.
         patience: of each connection.
@@ -50,6 +51,7 @@ class Line:
         *,
         ticket: Callable[[bool], str],
         answer: Callable[[Envelope], str | None],
+        answered: Callable[[], None],
         proxy: str | None,
         given_up: Callable[[], object],
         patience: Patience | None = None,
@@ -57,6 +59,7 @@ class Line:
     ) -> None:
         self._ticket = ticket
         self._answer = answer
+        self._answered = answered
         self._proxy = proxy
         self._given_up = given_up
         self._patience = patience or Patience()
@@ -236,6 +239,7 @@ class Line:
             said = self._answer(envelope)
             if said is not None and not any(one.send(said) for one in (link, self._link, *self._others) if one):
                 log.warning("an acknowledgement was not sent: the connection to Slack has broken off")
+            self._answered()
         except Exception:
             # The edge towards Slack: it shows the person that the command failed, and the log has the reason once.
             log.exception("a delivery failed in an unforeseen way")

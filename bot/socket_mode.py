@@ -98,6 +98,7 @@ def _line(settings: Settings, service: wiring.Service, *, given_up: Callable[[],
     return Line(
         ticket=lambda switched_off: tickets.ask(switched_off=switched_off),
         answer=partial(acknowledgement, service.app),
+        answered=service.worker.wake,
         proxy=tickets.proxy,
         given_up=given_up,
     )

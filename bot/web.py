@@ -7,7 +7,7 @@ Source: Slack's "Verifying requests from Slack".
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,6 +21,8 @@ from bot.store.database import Database
 
 MOST_BYTES = 1024 * 1024
 """Of a body: many times what Slack sends."""
+_IS_SLACKS = "actcode.is_slacks"
+"""Stands in the environment of a request whose answer has consequences."""
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,21 @@ class Site:
         database: whose health is told.
         signing_secret: with which Slack signs.
         numbers: returns the text of `/metrics`.
+        answered: called behind each answer to Slack, when it is out; what was asked for may begin then.
     """
 
-    def __init__(self, *, app: App, database: Database, signing_secret: str, numbers: Callable[..., bytes]) -> None:
+    def __init__(
+        self,
+        *,
+        app: App,
+        database: Database,
+        signing_secret: str,
+        numbers: Callable[..., bytes],
+        answered: Callable[[], None],
+    ) -> None:
         self._app = app
         self._numbers = numbers
+        self._answered = answered
         self._database = database
         self._verifier = SignatureVerifier(signing_secret)
 
@@ -52,7 +64,7 @@ class Site:
             status, content_type, body = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b""
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
         start_response(f"{status.value} {status.phrase}", headers)
-        return [body]
+        return _Followed(body, self._answered) if _IS_SLACKS in environ else [body]
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         match environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""):
@@ -75,6 +87,7 @@ class Site:
             return HTTPStatus.UNAUTHORIZED, "text/plain", b"The signature is not Slack's.\n"
         if body is None:
             return HTTPStatus.BAD_REQUEST, "text/plain", b"The body is not a form of Slack's.\n"
+        environ[_IS_SLACKS] = True
         return self._dispatch(body)
 
     def _dispatch(self, body: dict[str, Any]) -> Answer:
@@ -100,6 +113,17 @@ class Site:
             return self._verifier.is_valid(raw, timestamp, signature)
         except UnicodeDecodeError:
             return False
+
+
+class _Followed:
+    """A body behind which something is called: a server closes it when it was sent (PEP 3333)."""
+
+    def __init__(self, body: bytes, then: Callable[[], None]) -> None:
+        self._body = body
+        self.close = then
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
 
 
 def _read(environ: dict[str, Any]) -> bytes | None:

@@ -116,8 +116,8 @@ def service(settings: Settings, database: Database) -> Service:
 
     worker = Worker(database=database, retrieval=retrieval, owner=owner, errands=replace(errands, reply=reply))
     home.wake = worker.wake_replier
-    form = Form(client=quick, retrieval=retrieval, policy=policy_of(settings), wake=worker.wake, count=metrics.command)
-    actcode = Actcode(database=database, retrieval=retrieval, wake=worker.wake, count=metrics.command)
+    form = Form(client=quick, retrieval=retrieval, policy=policy_of(settings), count=metrics.command)
+    actcode = Actcode(database=database, retrieval=retrieval, count=metrics.command)
     surfaces = (actcode, form, MessageShortcut(form=form), home)
     app = build_app(token=settings.slack_bot_token or "", surfaces=surfaces, acknowledged=metrics.acknowledged)
     return Service(

@@ -2,6 +2,7 @@
 
 import io
 import time
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -18,12 +19,18 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class Client:
-    """Asks the callable, and can sign wrongly on purpose."""
+    """Asks the callable, and can sign wrongly on purpose.
 
-    site: Site
+    Attributes:
+        begun: for each time that the site let what was asked for begin, whether its answer was out.
+    """
+
     database: Database
+    site: Site = field(init=False)
+    begun: list[bool] = field(default_factory=list)
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    _is_out: bool = False
 
     def ask(self, method: str, path: str, body: bytes = b"", **environ: str) -> bytes:
         """Make any request."""
@@ -39,7 +46,16 @@ class Client:
             "wsgi.input": io.BytesIO(body),
             **environ,
         }
-        return b"".join(self.site(asked, start))
+        answer: Any = self.site(asked, start)
+        with closing(answer) if hasattr(answer, "close") else nullcontext():
+            self._is_out = False
+            content = b"".join(answer)
+            self._is_out = True
+        return content
+
+    def begin(self) -> None:
+        """Note that what was asked for may begin."""
+        self.begun.append(self._is_out)
 
     def deliver(self, body: bytes | str, *, age_s: int = 0, secret: str = SECRET, **environ: str) -> str:
         """Make a delivery as Slack does, signed by slack_sdk itself; returns the body of the answer."""
@@ -63,4 +79,12 @@ def client_of(database: Database, **settings: str) -> Client:
     service = wiring.service(
         config.load({"SLACK_BOT_TOKEN": "xoxb-1", "DATABASE_URL": str(database.engine.url), **settings}), database
     )
-    return Client(Site(app=service.app, database=database, signing_secret=SECRET, numbers=service.numbers), database)
+    client = Client(database)
+    client.site = Site(
+        app=service.app,
+        database=database,
+        signing_secret=SECRET,
+        numbers=service.numbers,
+        answered=client.begin,
+    )
+    return client

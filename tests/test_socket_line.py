@@ -34,13 +34,16 @@ SOON_S = 0.5
 
 
 class Desk:
-    """Says yes to every delivery, perhaps only when it is let."""
+    """Says yes to every delivery, perhaps only when it is let, and has something to do afterwards."""
 
     def __init__(self) -> None:
         self.seen: list[Envelope] = []
         self.open = threading.Event()
         self.open.set()
         self.payload: dict[str, Any] | None = None
+        self.begun = 0
+        self.done = threading.Event()
+        self.done.set()
 
     def answer(self, envelope: Envelope) -> str | None:
         """Answer."""
@@ -48,6 +51,11 @@ class Desk:
         assert self.open.wait(10)
         payload = {} if self.payload is None else {"payload": self.payload}
         return json.dumps({"envelope_id": envelope["envelope_id"], **payload})
+
+    def answered(self) -> None:
+        """Go on."""
+        self.begun += 1
+        assert self.done.wait(10)
 
 
 @pytest.fixture
@@ -79,6 +87,7 @@ def line_to(
     line = Line(
         ticket=lambda switched_off: tickets.ask(switched_off=switched_off),
         answer=desk.answer,
+        answered=desk.answered,
         proxy=proxy,
         given_up=given_up,
         patience=QUICK,
@@ -394,6 +403,16 @@ def test_fifty_commands_at_once_are_acknowledged_at_once(slack: SandboxSlack, de
         acks = list(pool.map(slack.deliver_socket, commands))
     assert {one.error for one in acks} == {None}
     assert max(one.elapsed_s for one in acks) < SOON_S
+
+
+def test_what_was_asked_for_begins_behind_the_acknowledgement(slack: SandboxSlack, desk: Desk) -> None:
+    """However long it takes, Slack has heard by then."""
+    with line_to(slack, desk):
+        desk.done.clear()
+        ack = slack.deliver_socket(slack.command("A10cnQO"))
+        assert ack.error is None
+        until(lambda: desk.begun == 1)
+        desk.done.set()
 
 
 def test_what_is_no_delivery_is_ignored(desk: Desk) -> None:

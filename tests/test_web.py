@@ -27,6 +27,16 @@ def test_a_good_command_is_acknowledged_with_nothing(client: Client) -> None:
     assert [one["event"] for one in events_of(client.database)] == ["requested"]
 
 
+def test_what_was_asked_for_begins_when_the_answer_is_out(client: Client) -> None:
+    """Before, it would be in the way of the acknowledgement; and nobody but Slack can let anything begin."""
+    client.command("A10cnQO")
+    assert client.begun == [True]
+    client.deliver(urlencode({"command": "/actcode", "text": "B20xx"}), secret="another")
+    client.ask("POST", "/slack/events", b"ssl_check=1&token=x")
+    client.ask("GET", "/healthz")
+    assert client.begun == [True]
+
+
 @pytest.mark.parametrize("text", ["payload1", "A10cnQO payload", "payload=1"])
 def test_the_word_payload_is_nothing_special(client: Client, text: str) -> None:
     """Bolt's own parser loses such commands; ours does not."""

@@ -39,21 +39,12 @@ class Actcode:
     Args:
         database: for the log.
         retrieval: admits.
-        wake: called when something was admitted or recorded.
         count: called with how a command was answered, in one word.
     """
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        retrieval: Retrieval,
-        wake: Callable[[], None],
-        count: Callable[[str, str], None],
-    ) -> None:
+    def __init__(self, *, database: Database, retrieval: Retrieval, count: Callable[[str, str], None]) -> None:
         self._database = database
         self._retrieval = retrieval
-        self._wake = wake
         self._count = count
 
     def register(self, app: App) -> None:
@@ -104,7 +95,6 @@ class Actcode:
         if not parsed.labels and not parsed.faults:
             return "usage", messages.USAGE
         admission = self._retrieval.admit(asker, parsed, _delivery(command))
-        self._wake()
         return messages.in_a_word(admission), messages.faults(
             parsed
         ) if admission.invalid else messages.acknowledgement(admission)
@@ -114,7 +104,6 @@ class Actcode:
         if not parsed.labels and not parsed.faults:
             return "usage", messages.USAGE
         admission = self._retrieval.lookups.check(asker, parsed, _delivery(command))
-        self._wake()
         if admission.invalid:
             return messages.in_a_word(admission), messages.faults(parsed, command="/actcode check")
         answer = messages.in_a_word(admission)

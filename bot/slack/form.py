@@ -37,23 +37,15 @@ class Form:
         client: of the Web API, with a time-out that leaves time for the acknowledgement.
         retrieval: admits.
         policy: who may ask.
-        wake: called when something was admitted or recorded.
         count: called with whence the form was opened, and how a submission was answered, in a word each.
     """
 
     def __init__(
-        self,
-        *,
-        client: WebClient,
-        retrieval: Retrieval,
-        policy: Policy,
-        wake: Callable[[], None],
-        count: Callable[[str, str], None],
+        self, *, client: WebClient, retrieval: Retrieval, policy: Policy, count: Callable[[str, str], None]
     ) -> None:
         self._client = client
         self._retrieval = retrieval
         self._policy = policy
-        self._wake = wake
         self._count = count
 
     def register(self, app: App) -> None:
@@ -135,7 +127,6 @@ class Form:
             user_id=id_of(body, "user"),
         )
         admission = self._retrieval.admit(asker, parsed, Delivery(key=_key(asker, view, typed)))
-        self._wake()
         self._count(origin.source, messages.in_a_word(admission))
         if admission.invalid:
             return views.errors(views.faults(parsed))

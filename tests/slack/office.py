@@ -70,7 +70,13 @@ def office(folder: Path, *, works: bool = True, **more: str) -> Iterator[Office]
             }
         )
         service = wiring.service(settings, database)
-        site = Site(app=service.app, database=database, signing_secret=slack.signing_secret, numbers=service.numbers)
+        site = Site(
+            app=service.app,
+            database=database,
+            signing_secret=slack.signing_secret,
+            numbers=service.numbers,
+            answered=service.worker.wake,
+        )
         with _served(site) as port:
             if works:
                 service.worker.start()

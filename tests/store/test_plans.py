@@ -123,9 +123,7 @@ def test_the_log_reads_the_newest_of_its_channel_or_user(
     long_trail: Database, caught: list[Statement], typed: str, index: str, place: int
 ) -> None:
     """It goes backwards through the events of the one that is asked for, and stops when it has enough."""
-    actcode = Actcode(
-        database=long_trail, retrieval=retrieval_on(long_trail), wake=lambda: None, count=lambda _, __: None
-    )
+    actcode = Actcode(database=long_trail, retrieval=retrieval_on(long_trail), count=lambda _, __: None)
     said: list[dict[str, Any]] = []
     command = {"text": typed, "team_id": TEAM, "channel_id": CHANNELS[place], "user_id": USERS[place]}
     actcode.handle(lambda **answer: said.append(answer), command)  # type: ignore[arg-type]
