@@ -26,7 +26,8 @@ from tests.processes import Bot, world
 
 PART = "Growing"
 LAST = 20
-TIMES = 100
+TIMES = 400
+"""So many that SQLite empties its log about once in each round."""
 READINGS = 200
 FLAT = 1.2
 
