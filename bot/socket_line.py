@@ -1,4 +1,4 @@
-"""The line to Slack: keeps one connection standing, whatever comes between, and answers what comes over it.
+"""The line to Slack: keeps one connection standing, whatever comes between, and says over it what is to be said.
 
 It knows when a connection is to be replaced, and that the new one comes before the old one goes, so that a command
 which arrives on either is acknowledged. It refuses to know what a delivery means.
@@ -12,14 +12,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from bot.config import ConfigurationError
+from bot.socket_delivery import Deliveries
 from bot.socket_link import CLOSE_S, LOOK_S, Envelope, Link, Patience
 from bot.socket_ticket import NotNow, no_socket_mode
 from bot.socket_trouble import Pauses, Trouble
 
-THREADS = 16
 LINGER_S = 10.0
 """How long a connection is read which Slack has said that it will close."""
 SWITCHED_OFF = "link_disabled"
@@ -58,8 +58,6 @@ class Line:
         pauses: Pauses | None = None,
     ) -> None:
         self._ticket = ticket
-        self._answer = answer
-        self._answered = answered
         self._proxy = proxy
         self._given_up = given_up
         self._patience = patience or Patience()
@@ -73,7 +71,7 @@ class Line:
         self._idle_s = self._pauses.idle_s
         self._switched_off = False
         self._ever = False
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
+        self._deliveries = Deliveries(answer=answer, say=self._say, answered=answered, ack_s=self._patience.ack_s)
         self._keeper = threading.Thread(target=self._keep, name="line", daemon=True)
 
     @property
@@ -102,7 +100,7 @@ class Line:
         for link in links:
             link.join(self._patience.ack_s + CLOSE_S)
             link.cut()
-        self._threads.shutdown()
+        self._deliveries.close()
 
     def _keep(self) -> None:
         while not self._closing:
@@ -188,8 +186,7 @@ class Line:
                 self._trouble.survived()
                 self._trouble.over()
                 log.info("connected to Slack; /actcode is served")
-            with self._changed:
-                self._changed.notify_all()
+            self._wake()
 
     def _open(self) -> Link:
         """Return a connection over which Slack has said hello.
@@ -226,23 +223,18 @@ class Line:
 
     def _take(self, link: Link, envelope: Envelope) -> None:
         self._idle_s = self._pauses.idle_s
-        with self._changed:
-            link.under_way += 1
-        self._threads.submit(self._serve, link, envelope, time.monotonic())
+        self._deliveries.take(link, envelope)
 
-    def _serve(self, link: Link, envelope: Envelope, came_at: float) -> None:
-        try:
-            if time.monotonic() - came_at > self._patience.ack_s:
-                # Slack has told the person that it failed: they will ask again.
-                log.warning("a delivery had to wait for more than %g s, and was not taken", self._patience.ack_s)
-                return
-            said = self._answer(envelope)
-            if said is not None and not any(one.send(said) for one in (link, self._link, *self._others) if one):
-                log.warning("an acknowledgement was not sent: the connection to Slack has broken off")
-            self._answered()
-        except Exception:
-            # The edge towards Slack: it shows the person that the command failed, and the log has the reason once.
-            log.exception("a delivery failed in an unforeseen way")
-        finally:
+    def _say(self, text: str, link: Link, until: float) -> bool:
+        """Send over the connection that the delivery came over, over another, or over the next one within that time."""
+        other = self._link
+        while not any(one.send(text) for one in (link, other, *self._others) if one):
             with self._changed:
-                link.under_way -= 1
+                come = self._changed.wait_for(partial(self._has_other, other), max(0, until - time.monotonic()))
+                if self._closing or not come:
+                    return False
+                other = self._link
+        return True
+
+    def _has_other(self, link: Link | None) -> bool:
+        return self._closing or self._link not in (None, link)

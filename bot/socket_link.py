@@ -92,7 +92,7 @@ class Link:
         began_at: when it was opened; `time.monotonic()`.
         heard_at: when something was last delivered, or it began.
         delivered: whether anything was.
-        under_way: deliveries whose acknowledgement is still to be sent; `bot.socket_line` counts them.
+        under_way: deliveries whose acknowledgement is still to be sent; `bot.socket_delivery` counts them.
     """
 
     def __init__(

@@ -37,6 +37,7 @@ FLOORS = [
     {"slack"},
     {"wiring"},
     {"socket_link", "socket_ticket", "socket_trouble"},
+    {"socket_delivery"},
     {"socket_line"},
     {"web", "socket_mode", "doctor"},
     {"server"},

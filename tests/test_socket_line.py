@@ -171,6 +171,53 @@ def test_an_acknowledgement_goes_over_another_connection_where_its_own_has_ended
         assert coming.result().error is None
 
 
+def test_an_acknowledgement_waits_for_the_next_connection(slack: SandboxSlack, desk: Desk) -> None:
+    """It is ready when there is none; Slack still waits, so it is not thrown away."""
+    desk.open.clear()
+    with line_to(slack, desk, most_s=0.3) as line, ThreadPoolExecutor() as pool:
+        coming = pool.submit(slack.deliver_socket, slack.command("A10cnQO"))
+        until(lambda: bool(desk.seen))
+        slack.fail("apps.connections.open", *[faults.api_error("internal_error")] * 3)
+        slack.connections[0].cut()
+        until(lambda: not line.standing)
+        desk.open.set()
+        ack = coming.result()
+        assert ack.error is None
+        assert slack.opened == 2
+        until(lambda: desk.begun == 1)
+
+
+def test_an_acknowledgement_does_not_wait_for_ever(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Slack has told the person by then; what was taken begins all the same, and the log says what was not sent."""
+    desk.open.clear()
+    with SandboxSlack(ack_s=1.5 * QUICK.ack_s) as slack, line_to(slack, desk) as line, ThreadPoolExecutor() as pool:
+        coming = pool.submit(slack.deliver_socket, slack.command("A10cnQO"))
+        until(lambda: bool(desk.seen))
+        slack.always("apps.connections.open", faults.api_error("internal_error"))
+        slack.connections[0].cut()
+        until(lambda: not line.standing)
+        desk.open.set()
+        until(lambda: desk.begun == 1)
+        assert "an acknowledgement was not sent" in caplog.text
+        assert coming.result().error == "operation_timeout"
+
+
+def test_closing_does_not_wait_for_a_connection_that_does_not_come(desk: Desk) -> None:
+    """An acknowledgement that nobody can hear any more holds nothing up."""
+    desk.open.clear()
+    with SandboxSlack(ack_s=1.5 * QUICK.ack_s) as slack, line_to(slack, desk) as line, ThreadPoolExecutor() as pool:
+        pool.submit(slack.deliver_socket, slack.command("A10cnQO"))
+        until(lambda: bool(desk.seen))
+        slack.always("apps.connections.open", faults.api_error("internal_error"))
+        slack.connections[0].cut()
+        until(lambda: not line.standing)
+        desk.open.set()
+        start = time.monotonic()
+        line.close()
+        assert time.monotonic() - start < QUICK.ack_s / 2
+        assert desk.begun == 1
+
+
 def test_a_connection_that_says_no_hello_is_none(slack: SandboxSlack, desk: Desk) -> None:
     """It is replaced until one does."""
     slack.greets = False
