@@ -1,6 +1,7 @@
 """What the tests share: databases of both kinds, and the guard that keeps them on this machine."""
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from bot.store.database import Database
 from tests.guard import sitecustomize  # noqa: F401 - installs itself
 
 GUARD = Path(__file__).parent / "guard"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: what a shell starts in the background ignores it, and so does every program that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
