@@ -1,4 +1,4 @@
-# The two commands of a newcomer: `make demo` and `make test`. Everything CI does: `make check`.
+# The two commands of a newcomer: `make demo` and `make test`. Everything CI does, and the coverage: `make check`.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 help:
 	@echo "make demo   the bot at work, with nothing but this machine"
 	@echo "make test   the tests"
-	@echo "make check  the linters, the types, the tests and their coverage: all that CI does"
+	@echo "make check  all that CI does (the linters, the types, the tests), and their coverage"
 	@echo "make fmt    format the code"
 	@echo "make bench  measure it (in under two minutes: make bench QUICK=1)"
 	@echo "make storm  break everything at random, and see whether the promise holds (make storm SECONDS=1800 SEED=7)"

@@ -36,8 +36,8 @@ _NEEDED_FOR = {
     "chat:write": "answers and posts",
     "channels:read": "this check",
     "groups:read": "this check",
-    "channels:history": "audit verify --slack",
-    "groups:history": "audit verify --slack",
+    "channels:history": "no post twice, and audit verify --slack",
+    "groups:history": "no post twice, and audit verify --slack",
 }
 _BOT_TOKEN = WHAT_TO_DO | {"": "check SLACK_API_URL and SLACK_BOT_TOKEN"}
 _CHANNEL = WHAT_TO_DO | {"": "try again; if it stays so, see what Slack means by that word"}

@@ -1,4 +1,4 @@
-"""Who is alive, and what there is to do: what every process looks at once a second.
+"""Who is alive, and what there is to do: what every process looks at every two seconds.
 
 A process shows itself by a row that it touches; it is judged by the database's clock, so that machines need not
 agree on the time.
