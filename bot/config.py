@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 
+from bot import addresses
+
 T = TypeVar("T")
 
-LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -116,41 +116,6 @@ def _secret(text: str) -> str:
     return text
 
 
-def _url(text: str) -> SplitResult:
-    wanted = "must be a URL such as https://host/path"
-    try:
-        url = urlsplit(text)
-        _ = url.port  # raises where the port is none
-    except ValueError:
-        raise ValueError(wanted) from None  # Python's own words repeat the place of the port: perhaps a password
-    if url.scheme not in {"http", "https"} or not url.hostname or not re.fullmatch(r"[!-~]+", text):
-        raise ValueError(wanted)
-    if "@" in url.netloc or url.query or url.fragment:
-        raise ValueError("must be a plain URL, without a user, a query or a fragment")
-    if url.scheme == "http" and not LOOPBACK.fullmatch(url.hostname):
-        raise ValueError("must begin with https:// (plain http is for a stand-in on this machine only)")
-    return url
-
-
-def _slack_api_url(text: str) -> str:
-    return _url(text).geturl().rstrip("/") + "/"
-
-
-def _mpc_api_url(text: str) -> str:
-    return _url(text).geturl().rstrip("/")
-
-
-def _database_url(text: str) -> str:
-    if text.startswith("sqlite:///") and text != "sqlite:///" and ":memory:" not in text:
-        return text
-    # SQLAlchemy would stumble over a port that is none, and take what follows a password's own @ for the host.
-    host = r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]]*)(?::[0-9]{1,5})?"
-    found = re.fullmatch(rf"postgres(?:ql)?(?:\+psycopg)?://(?=.)((?:[^:/@]*(?::[^@]*)?@)?{host}(?:/[^@]*)?)", text)
-    if not found or re.search(r"\s", text):
-        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME (in a password, @ is %40)")
-    return "postgresql+psycopg://" + found[1]
-
-
 def _number(low: float, high: float, *, whole: bool, unit: str = "") -> Callable[[str], Any]:
     form = r"[0-9]{1,9}" if whole else r"[0-9]{1,9}(\.[0-9]{1,6})?"
     what = "a whole number" if whole else "a number"
@@ -200,10 +165,10 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "SLACK_BOT_TOKEN": _token("xoxb-"),
     "SLACK_SIGNING_SECRET": _secret,
     "SLACK_APP_TOKEN": _token("xapp-"),
-    "SLACK_API_URL": _slack_api_url,
+    "SLACK_API_URL": lambda text: addresses.web(text) + "/",
     "AUDIT_CHANNEL": _channel,
-    "DATABASE_URL": _database_url,
-    "MPC_API_URL": _mpc_api_url,
+    "DATABASE_URL": addresses.database,
+    "MPC_API_URL": addresses.web,
     "MPC_TIMEOUT_S": _number(0.1, 300, whole=False, unit=" of seconds"),
     "MPC_RATE_PER_S": _number(0.01, 1000, whole=False, unit=" of requests a second"),
     "COOLDOWN_S": _number(0, 31_536_000, whole=True, unit=" of seconds"),

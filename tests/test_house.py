@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 FLOORS = [
-    {"bot", "canonical", "characters", "garbage", "outcomes", "remedies", "tombstone"},
+    {"addresses", "bot", "canonical", "characters", "garbage", "outcomes", "remedies", "tombstone"},
     {"mistakes", "policy", "exchange", "scrubbing"},
     {"phrases"},
     {"labels"},
