@@ -4,10 +4,13 @@ It knows what an operator may write, and what the libraries behind it would stum
 refuses to ask anybody.
 """
 
+import os
 import re
-from urllib.parse import SplitResult, urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
 
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
+_SQLITE = "sqlite:///"
 
 
 def web(text: str) -> str:
@@ -19,20 +22,39 @@ def web(text: str) -> str:
     return _web(text).geturl().rstrip("/")
 
 
+def file_of(url: str) -> Path | None:
+    """Return the file that the URL of a SQLite names, as SQLAlchemy reads it; None where it is another database's."""
+    if not url.startswith(_SQLITE):
+        return None
+    # Not resolved: the driver goes to ../ without asking what is a link.
+    return Path(os.path.abspath(unquote(url.removeprefix(_SQLITE))))  # noqa: PTH100
+
+
 def database(text: str) -> str:
     """Return the URL of a database as SQLAlchemy takes it.
 
     Raises:
         ValueError: as for `web`.
     """
-    if text.startswith("sqlite:///") and text != "sqlite:///" and ":memory:" not in text:
-        return text
+    if text.startswith(_SQLITE) and text != _SQLITE and ":memory:" not in text:
+        return _sqlite(text)
     # SQLAlchemy would stumble over a port that is none, and take what follows a password's own @ for the host.
     host = r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]]*)(?::[0-9]{1,5})?"
     found = re.fullmatch(rf"postgres(?:ql)?(?:\+psycopg)?://(?=.)((?:[^:/@]*(?::[^@]*)?@)?{host}(?:/[^@]*)?)", text)
     if not found or re.search(r"\s", text):
         raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME (in a password, @ is %40)")
     return "postgresql+psycopg://" + found[1]
+
+
+def _sqlite(text: str) -> str:
+    file = text.removeprefix(_SQLITE)
+    # SQLite's own form of a URL names files in other ways, some of which are gone with the process.
+    if file.startswith("file:") or "?" in file or "\0" in unquote(file):
+        raise ValueError(
+            "must name a file and nothing else, such as sqlite:///actcode.db or sqlite:////var/lib/actcode/actcode.db: "
+            "without file: before its name, and without ? and what follows it"
+        )
+    return text
 
 
 def _web(text: str) -> SplitResult:

@@ -21,7 +21,7 @@ from bot.store.errors import CommitUnheard, DatabaseUnavailable
 from bot.store.queue import Taken, Wait
 from tests.conftest import BOTH, database_of_kind, events_of, opened
 from tests.deliveries import Client, client_of
-from tests.processes import Bot, World, until, world
+from tests.processes import AUDIT, Bot, World, free_port, until, world
 from tests.severed import Way, way_to
 from tests.test_retrieval import BUSY, OK, ask, build, hurry, take
 
@@ -211,6 +211,19 @@ def test_a_file_that_is_taken_away_takes_no_requests_with_it(tmp_path: Path, cas
     folder.mkdir()
     with opened(f"sqlite:///{folder / 'trail.db'}") as database:
         hold_to_the_promise(database, folder, SQLITE_BREAKS[case])
+
+
+@pytest.mark.parametrize("spelled", ["trail.db/", "nowhere/../trail.db", "./trail.db", "my%20trail%25.db"])
+def test_a_file_is_found_by_however_its_path_is_spelled(tmp_path: Path, spelled: str) -> None:
+    """What is opened is what is looked for before each transaction, and what the doctor looks at."""
+    with world(tmp_path, f"sqlite:///{spelled}", PORT=str(free_port())) as here:
+        here.slack.channels[AUDIT].is_private = True
+        done = here.run("retrieve", "A10cnQO")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert here.mpc.mails == ["A10cnQO"]
+        checked = here.run("check")
+        assert checked.returncode == 0, checked.stdout
+        assert "trail: 3 events" in checked.stdout
 
 
 def test_a_backup_in_the_place_of_the_file_is_what_counts(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot import logs, trail
+from bot import addresses, logs, trail
 from bot.config import Settings
 from bot.doctor.findings import Finding, fault, fine, warning
 from bot.remedies import WHAT_TO_DO
@@ -47,7 +47,7 @@ _OTHER = "check DATABASE_URL, and that the server runs, or that the file and its
 
 def examine(settings: Settings, *, mend: bool) -> Iterator[Finding]:
     """Look at everything."""
-    file = _file_of(settings)
+    file = addresses.file_of(settings.database_url)
     if file is not None:
         finding = _place(file)
         yield from () if finding is None else (finding,)
@@ -187,12 +187,6 @@ def _look(database: Database, settings: Settings, *, mend: bool) -> Iterator[Fin
         except HeadMissing:
             head = (0, "")
         yield judge_trail(list(trail.read(connection, trail.Filter(), newest=NEWEST)), head)
-
-
-def _file_of(settings: Settings) -> Path | None:
-    prefix = "sqlite:///"
-    url = settings.database_url
-    return Path(url.removeprefix(prefix).partition("?")[0]) if url.startswith(prefix) else None
 
 
 def _place(file: Path) -> Finding | None:

@@ -11,8 +11,9 @@ import sqlite3
 import time
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 
+from bot.addresses import file_of
 from bot.store.patience import WAIT_S
 from bot.store.statement import Statement
 
@@ -27,14 +28,15 @@ _BEGIN_TO_READ = Statement(text("BEGIN"))
 
 def open_engine(url: str) -> Engine:
     """Return the engine of `sqlite:///…`; the file is made by the first connection, and by no later one."""
+    # By one spelling for the driver and for who looks: by another, the system may not find what was opened.
+    file = str(file_of(url))
     engine = create_engine(
-        url,
+        URL.create("sqlite", database=file),
         pool_size=POOL_SIZE,
         pool_timeout=WAIT_S,
         connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
     )
-    if engine.url.database not in {None, "", ":memory:"}:
-        _hold_to_its_file(engine, str(engine.url.database))
+    _hold_to_its_file(engine, file)
 
     @event.listens_for(engine, "connect", insert=True)
     def prepare(connection: Any, _record: object) -> None:
