@@ -2,14 +2,21 @@
 
 It knows what an operator may write, and what the libraries behind it would stumble over, or take for something else. It
 refuses to ask anybody.
+
+Sources: SQLAlchemy's "Database URLs", and psycopg's `Connection.connect`.
 """
 
 import os
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
+# Any other option goes to PostgreSQL's own library, which names what it does not know. These go no further than psycopg
+# or SQLAlchemy: one takes their text for a function, and with `autocommit` nothing would be a transaction any more.
+_OF_THE_DRIVER = frozenset(
+    {"autocommit", "cls", "conninfo", "context", "cursor_factory", "plugin", "prepare_threshold", "row_factory"}
+)
 _SQLITE = "sqlite:///"
 
 
@@ -41,8 +48,16 @@ def database(text: str) -> str:
     # SQLAlchemy would stumble over a port that is none, and take what follows a password's own @ for the host.
     host = r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?@\[\]]*)(?::[0-9]{1,5})?"
     found = re.fullmatch(rf"postgres(?:ql)?(?:\+psycopg)?://(?=.)((?:[^:/@]*(?::[^@]*)?@)?{host}(?:/[^@]*)?)", text)
-    if not found or re.search(r"\s", text):
+    # PostgreSQL's own library would end at the null character, and go without all that follows: the host, too.
+    if not found or re.search(r"[\s\0]|%00", text):
         raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME (in a password, @ is %40)")
+    options = parse_qsl(found[1].rpartition("@")[2].partition("?")[2])
+    ours = sorted({name for name, _ in options} & _OF_THE_DRIVER)
+    if ours:
+        raise ValueError(
+            f"must not set {' and '.join(ours)}: PostgreSQL knows no such parameter, and of the driver's own options "
+            "the bot makes its own choice; take it out of the URL"
+        )
     return "postgresql+psycopg://" + found[1]
 
 

@@ -1,8 +1,10 @@
 """The settings: every variable of the contract, all faults at once, and no secret in sight."""
 
+import inspect
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bot import config
@@ -83,6 +85,11 @@ def test_every_variable_is_a_setting() -> None:
             "postgresql://ann:@/db?host=/run/postgresql&sslmode=require",
             "postgresql+psycopg://ann:@/db?host=/run/postgresql&sslmode=require",
         ),
+        (
+            "DATABASE_URL",
+            "postgresql://ann:autocommit=1?@host/db?options=-csearch_path%3Dbot&connect_timeout=9",
+            "postgresql+psycopg://ann:autocommit=1?@host/db?options=-csearch_path%3Dbot&connect_timeout=9",
+        ),
         ("MPC_API_URL", "https://mpc.example.org/api/", "https://mpc.example.org/api"),
         ("MPC_API_URL", "http://localhost:8000/api", "http://localhost:8000/api"),
         ("MPC_API_URL", "http://LOCALHOST:8000", "http://LOCALHOST:8000"),
@@ -150,6 +157,12 @@ def test_good_values_are_read(name: str, text: str, value: object) -> None:
         ("DATABASE_URL", "postgres://ann:pw@host:port/db", "postgresql://"),
         ("DATABASE_URL", "postgres://ann:p@ss@host/db", "%40"),
         ("DATABASE_URL", "postgres://ann:pw@ho st/db", "postgresql://"),
+        ("DATABASE_URL", "postgres://host/db?user=a%00b", "postgresql://"),
+        ("DATABASE_URL", "postgres://ann:pw@host/a\0b", "postgresql://"),
+        ("DATABASE_URL", "postgres://host/db?prepare_threshold=0", "must not set prepare_threshold: "),
+        ("DATABASE_URL", "postgres://host/db?sslmode=require&plugin=x", "take it out of the URL"),
+        ("DATABASE_URL", "postgres://ann:p?w@host/db?%61utocommit=1", "must not set autocommit: "),
+        ("DATABASE_URL", "postgres://host/db?context=x&cls=x&context=y", "must not set cls and context: "),
         ("MPC_API_URL", "http://data.minorplanetcenter.net/api", "must begin with https://"),
         ("MPC_API_URL", "http://localhost.example.org/", "must begin with https://"),
         ("MPC_API_URL", "http://127.0.0.1.example.org/", "must begin with https://"),
@@ -201,6 +214,16 @@ def test_bad_values_are_explained(name: str, text: str, says: str) -> None:
     assert says in fault
     assert fault.endswith(".")
     assert fault.isprintable()
+
+
+def test_what_is_an_option_of_the_driver_is_not_taken_from_the_url() -> None:
+    """All that psycopg takes beside the parameters of a connection; one of them would end every transaction at once."""
+    taken = inspect.signature(psycopg.Connection.connect).parameters.values()
+    names = {one.name for one in taken if one.kind is not one.VAR_KEYWORD}
+    assert "autocommit" in names
+    for name in names:
+        (fault,) = faults_of({"DATABASE_URL": f"postgresql://host/db?{name}=x"})
+        assert f"must not set {name}" in fault
 
 
 def test_an_allow_list_that_names_nobody_does_not_let_everybody_in() -> None:
