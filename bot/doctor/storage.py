@@ -56,16 +56,14 @@ def examine(settings: Settings, *, mend: bool) -> Iterator[Finding]:
         if not file.exists() and not mend:
             yield _not_yet(file)
             return
-    database = Database(settings.database_url)
     try:
-        yield from _look(database, settings, mend=mend)
+        with contextlib.closing(Database(settings.database_url)) as database:
+            yield from _look(database, settings, mend=mend)
     except SchemaError as failure:
         newer = "newer" in str(failure)
         yield fault("database", str(failure), "install that version" if newer else _MIGRATE, setting=True)
     except DatabaseUnavailable as failure:
         yield unavailable(str(failure))
-    finally:
-        database.close()
 
 
 def unavailable(why: str) -> Finding:

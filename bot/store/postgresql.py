@@ -10,11 +10,13 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
 
 from bot.store import patience
+from bot.store.errors import DatabaseUnavailable
 from bot.store.patience import WAIT_S
 from bot.store.statement import send
+from bot.store.wording import first_line
 
 T = TypeVar("T")
 
@@ -24,13 +26,48 @@ HELD_S = 3.0
 is paused, or whose machine is gone, must not keep the head locked until all the others look dead, too."""
 
 _NAME = "actcode"
+_OPTIONS = (
+    f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
+    f"-c idle_in_transaction_session_timeout={int(HELD_S * 1000)} "
+    # Plans are made once a connection, for any values: to plan anew took a quarter of a small statement's time. What a
+    # good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
+    "-c plan_cache_mode=force_generic_plan "
+    # Whatever the server's default is: what is acknowledged must outlive its crash.
+    "-c synchronous_commit=on"
+)
 _THE_END = {"FATAL", "PANIC"}
 """The severities behind which the server hangs up ("Message Severity Levels")."""
 
 
 def open_engine(url: str) -> Engine:
-    """Return the engine of `postgresql+psycopg://…`."""
-    engine = create_engine(
+    """Return the engine of `postgresql+psycopg://…`.
+
+    Raises:
+        DatabaseUnavailable: the URL's hosts and ports do not fit together.
+    """
+    try:
+        engine = _engine(make_url(url))
+    except exc.ArgumentError as fault:
+        raise DatabaseUnavailable(first_line(fault)) from fault
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, named: Any) -> "Impatient":
+        try:
+            return Impatient.connect(*arguments, **named)
+        except UnicodeError as fault:
+            raise psycopg.OperationalError("no host can have such a name") from fault
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def keep_the_order(connection: Connection, *_: object) -> None:
+        send(connection)
+
+    return engine
+
+
+def _engine(url: URL) -> Engine:
+    # What is said here goes before what the URL says of the same. Its options stay, because they may tell where the
+    # tables are; where they set what ours do, the server takes the last word, which is ours.
+    return create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
@@ -40,28 +77,14 @@ def open_engine(url: str) -> Engine:
             "connect_timeout": 2,  # whole seconds; libpq takes no less
             # Where packets vanish, the kernel would go on for a quarter of an hour.
             "tcp_user_timeout": 5000,
+            "keepalives": 1,
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 2,
-            # Plans are made once a connection, for any values: to plan anew took a quarter of a small statement's
-            # time. What a good plan depends on (the events of a partial index, a LIMIT) is no parameter, therefore.
-            "options": f"-c lock_timeout={int(WAIT_S * 1000)} -c statement_timeout=60000 "
-            f"-c idle_in_transaction_session_timeout={int(HELD_S * 1000)} -c plan_cache_mode=force_generic_plan "
-            # Whatever the server's default is: what is acknowledged must outlive its crash.
-            "-c synchronous_commit=on",
-            "application_name": _NAME,
+            "options": " ".join([*url.normalized_query.get("options", ()), _OPTIONS]),
+            "application_name": _NAME,  # by which end_silent finds us
         },
     )
-
-    @event.listens_for(engine, "do_connect")
-    def connect(_dialect: object, _record: object, arguments: Any, named: Any) -> "Impatient":
-        return Impatient.connect(*arguments, **named)
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def keep_the_order(connection: Connection, *_: object) -> None:
-        send(connection)
-
-    return engine
 
 
 def end_silent(engine: Engine) -> int:
@@ -74,12 +97,15 @@ def end_silent(engine: Engine) -> int:
         How many there were.
     """
     with engine.connect() as connection:
+        connection.execute(_AS_WHO_LOGGED_IN)
         return int(connection.execute(_END_SILENT).scalar_one())
 
 
+# The options of the URL may set another role: sessions are listed, and may be ended, by whoever logged in.
+_AS_WHO_LOGGED_IN = text("SET LOCAL ROLE NONE")
 _END_SILENT = text(f"""
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND application_name = '{_NAME}'
+    WHERE datname = current_database() AND usename = session_user AND application_name = '{_NAME}'
     AND state = 'active' AND wait_event = 'ClientRead' AND state_change < now() - interval '{HELD_S} seconds'
 """)  # noqa: S608 - constants
 

@@ -307,6 +307,9 @@ BROKEN = {
     "no PostgreSQL": Broken(
         settings(DATABASE_URL="postgresql://ann:secret-word@127.0.0.1:1/none"), "database", "not answer", "server runs"
     ),
+    "no port": Broken(
+        settings(DATABASE_URL="postgresql://ann:secret-word@/none?port=x"), "database", "('x',)", "check DATABASE_URL"
+    ),
     "no MPC": Broken(settings(MPC_API_URL="http://127.0.0.1:1/api"), "MPC", "no connection", "the DNS, the firewall"),
     "a blocked address": Broken(mpc(faults.answer(403)), "MPC", "HTTP 403", "ask its help desk"),
     "asked too often": Broken(mpc(faults.answer(429)), "MPC", "HTTP 429", "what else here asks the MPC"),

@@ -2,12 +2,16 @@
 
 import contextlib
 import time
+import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
+from bot.store.database import Database
 from bot.store.errors import DatabaseUnavailable
 from bot.store.patience import ANSWER_S
 from bot.store.postgresql import HELD_S
@@ -24,6 +28,58 @@ def test_a_commit_is_durable_whatever_the_servers_default_is(database_url: str) 
         assert database.write(lambda tx: tx.connection.execute(text("SHOW synchronous_commit")).scalar()) == "on"
 
 
+def also(url: str, **parameters: str) -> str:
+    """Return a URL with more parameters behind it."""
+    return make_url(url).update_query_dict(parameters).render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_options_of_the_url_tell_where_the_tables_are(database_url: str) -> None:
+    """Whoever names a schema or a role there finds the trail in it, and nothing in another place."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA elsewhere")
+    with opened(also(database_url, options="-csearch_path=elsewhere")) as database:
+        assert database.schema() is not None
+        tables = "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename IN ('events', 'alembic_version')"
+        assert database.read(lambda connection: connection.execute(text(tables)).scalars().all()) == ["elsewhere"]
+    with closing(Database(also(database_url, options="-csearch_path=elsewhere").replace("://", "+psycopg://"))) as same:
+        assert same.schema() is not None
+    with closing(Database(database_url.replace("://", "+psycopg://"))) as other:
+        assert other.schema() is None
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_limits_of_the_bot_win_over_the_url(database_url: str) -> None:
+    """Whatever an operator writes there, nobody waits for longer, and what is stored is durable."""
+    weak = "-c lock_timeout=0 -c statement_timeout=0 -c synchronous_commit=off -c application_name=x -c work_mem=8MB"
+    asked = {"options": weak, "application_name": "mine", "connect_timeout": "99", "keepalives": "0"}
+    with opened(also(database_url, **asked)) as database, database.reading() as connection:
+        shown = {name: connection.execute(text(f"SHOW {name}")).scalar() for name in SHOWN}
+        info = connection.connection.dbapi_connection.info  # type: ignore[union-attr]
+        told = info.get_parameters()
+    assert shown == SHOWN
+    assert (told["connect_timeout"], told.get("keepalives", "1")) == ("2", "1")
+
+
+SHOWN = {
+    "lock_timeout": "1200ms",
+    "statement_timeout": "1min",
+    "synchronous_commit": "on",
+    "application_name": "actcode",
+    "work_mem": "8MB",
+}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"host": "a..b"}, {"host": "x" * 64}, {"port": "abc"}, {"host": "a:b:c"}, {"host": "a,b", "port": "1,2,3"}],
+)
+def test_an_address_that_cannot_be_one_is_a_sentence(asked: dict[str, str]) -> None:
+    """It is told like a server that does not answer, and not by a traceback."""
+    with pytest.raises(DatabaseUnavailable), closing(Database(also("postgresql+psycopg:///actcode", **asked))) as made:
+        made.schema()
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_write_tells_the_time_at_which_its_turn_came(database_url: str) -> None:
     """Whoever waited for another that changed nothing is not told the time from before the wait."""
@@ -37,12 +93,27 @@ def test_a_write_tells_the_time_at_which_its_turn_came(database_url: str) -> Non
         assert waiting.result(10) >= row[0]
 
 
+@pytest.fixture(params=["as who logs in", "in another role"])
+def own_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
+    """Give the URL of a PostgreSQL's database, also with a role in it to whom its tables belong."""
+    if request.param == "as who logs in":
+        yield database_url
+        return
+    role = f"r{uuid.uuid4().hex}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role}".encode())
+        connection.execute(f"GRANT ALL ON SCHEMA public TO {role}".encode())
+        yield also(database_url, options=f"-crole={role}")
+        connection.execute(f"DROP OWNED BY {role}".encode())
+        connection.execute(f"DROP ROLE {role}".encode())
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_who_falls_silent_in_the_middle_of_a_batch_does_not_keep_the_head(
-    database_url: str, caplog: pytest.LogCaptureFixture
+    own_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PostgreSQL waits for the rest of it for ever; the others end it as soon as it has been silent for long."""
-    with opened(database_url) as database, psycopg.connect(database_url, application_name="actcode") as silent:
+    with opened(own_url) as database, psycopg.connect(own_url, application_name="actcode") as silent:
         with contextlib.suppress(psycopg.OperationalError), silent.pipeline():
             silent.execute("SELECT 1 FROM head FOR UPDATE")
             begun = time.monotonic()
