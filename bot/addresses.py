@@ -3,15 +3,18 @@
 It knows what an operator may write, and what the libraries behind it would stumble over, or take for something else. It
 refuses to ask anybody.
 
-Sources: SQLAlchemy's "Database URLs", and psycopg's `Connection.connect`.
+Sources: SQLAlchemy's "Database URLs", psycopg's `Connection.connect`, and RFC 1123, 2.1 (the names of hosts).
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+
 # Any other option goes to PostgreSQL's own library, which names what it does not know. These go no further than psycopg
 # or SQLAlchemy: one takes their text for a function, and with `autocommit` nothing would be a transaction any more.
 _OF_THE_DRIVER = frozenset(
@@ -77,12 +80,23 @@ def _web(text: str) -> SplitResult:
     try:
         url = urlsplit(text)
         _ = url.port  # raises where the port is none
+        host = _host(url)
     except ValueError:
         raise ValueError(wanted) from None  # Python's own words repeat the place of the port: perhaps a password
-    if url.scheme not in {"http", "https"} or not url.hostname or not re.fullmatch(r"[!-~]+", text):
+    if url.scheme not in {"http", "https"} or not re.fullmatch(r"[!-~]+", text):
         raise ValueError(wanted)
     if "@" in url.netloc or url.query or url.fragment:
         raise ValueError("must be a plain URL, without a user, a query or a fragment")
-    if url.scheme == "http" and not _LOOPBACK.fullmatch(url.hostname):
+    if url.scheme == "http" and not _LOOPBACK.fullmatch(host):
         raise ValueError("must begin with https:// (plain http is for a stand-in on this machine only)")
     return url
+
+
+def _host(url: SplitResult) -> str:
+    host = url.hostname or ""
+    number = re.fullmatch(r"\[([^\[\]]+)\](?::[0-9]*)?", url.netloc.rpartition("@")[2])
+    if number:
+        ipaddress.IPv6Address(number[1])
+    elif not _HOST.fullmatch(host):
+        raise ValueError  # requests would not ask it, or would find out only when it looks for its address
+    return host

@@ -3,9 +3,13 @@
 import inspect
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot import config
 from bot.config import ConfigurationError, Settings
@@ -95,6 +99,8 @@ def test_every_variable_is_a_setting() -> None:
         ("MPC_API_URL", "http://LOCALHOST:8000", "http://LOCALHOST:8000"),
         ("MPC_API_URL", "http://[::1]:8000", "http://[::1]:8000"),
         ("MPC_API_URL", "http://127.1.2.3:8000", "http://127.1.2.3:8000"),
+        ("MPC_API_URL", "https://mpc_1.Example-2.org.:8443/api", "https://mpc_1.Example-2.org.:8443/api"),
+        ("MPC_API_URL", "https://[2001:db8::1]/api", "https://[2001:db8::1]/api"),
         ("MPC_TIMEOUT_S", "2.5", 2.5),
         ("MPC_TIMEOUT_S", "300", 300.0),
         ("MPC_RATE_PER_S", "4.5", 4.5),
@@ -172,6 +178,13 @@ def test_good_values_are_read(name: str, text: str, value: object) -> None:
         ("MPC_API_URL", "https://host:port/", "https://host/path"),
         ("MPC_API_URL", "https://host:65536/", "https://host/path"),
         ("MPC_API_URL", "https://[::1/", "https://host/path"),
+        ("MPC_API_URL", "https://.example.com/api", "https://host/path"),
+        ("MPC_API_URL", "https://*.example.com/api", "https://host/path"),
+        ("MPC_API_URL", "https://mpc..example.com/api", "https://host/path"),
+        ("MPC_API_URL", f"https://{'x' * 64}.example.com/api", "https://host/path"),
+        ("MPC_API_URL", "https://a|b/api", "https://host/path"),
+        ("MPC_API_URL", "https://[example.com]/api", "https://host/path"),
+        ("SLACK_API_URL", "https://.slack.com/api/", "https://host/path"),
         ("MPC_API_URL", "https://ann@host/api", "without a user"),
         ("MPC_API_URL", "https://host/api?a=b", "a query"),
         ("MPC_API_URL", "https://host/api#b", "a fragment"),
@@ -224,6 +237,18 @@ def test_what_is_an_option_of_the_driver_is_not_taken_from_the_url() -> None:
     for name in names:
         (fault,) = faults_of({"DATABASE_URL": f"postgresql://host/db?{name}=x"})
         assert f"must not set {name}" in fault
+
+
+@settings(derandomize=True, deadline=None, max_examples=1000)
+@given(st.text("a0.-_*:[]%|\\/;~$&'()+,=\"<>^`{}", max_size=12), st.sampled_from(["", ":443", ":000443", "/api"]))
+def test_a_url_that_passes_can_be_asked(host: str, rest: str) -> None:
+    """Whatever is not refused here, requests would ask: nothing is found out only when a label is on its way."""
+    try:
+        url = config.load({"MPC_API_URL": f"https://{host}{rest}"}).mpc_api_url
+    except ConfigurationError:
+        return
+    asked = requests.Request("POST", f"{url}/action-codes/retrieve").prepare().url
+    assert str(urlsplit(asked).hostname).encode("idna")
 
 
 def test_an_allow_list_that_names_nobody_does_not_let_everybody_in() -> None:
