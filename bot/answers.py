@@ -113,7 +113,7 @@ def retry_after(text: str | None) -> float | None:
         return min(float(text), _LONGEST_WAIT_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -206,6 +206,8 @@ def test_the_reason_is_kept_whatever_the_outcome(status: int, outcome: Outcome) 
         ("inf", None),
         ("Wed, 99 Foo 2026 99:99:99 GMT", None),
         ("Wed, 01 Jan 2025 00:00:00 +99999999", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Wed, 01 Jan 2025 00:00:00 +99999999999999", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_a_date(header: str, seconds: float | None) -> None:
@@ -231,6 +233,7 @@ def test_retry_after_counts_only_where_nothing_was_processed() -> None:
     assert not answer(403, Retry_After="3600").again
     for status in (200, 404, 500):
         assert answer(status, Retry_After="3600").retry_after_s is None
+    assert answer(204, Retry_After=f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT") == Answer(outcome=ACCEPTED, http_status=204)
 
 
 @pytest.mark.parametrize(

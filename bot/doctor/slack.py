@@ -81,7 +81,7 @@ def judge_clock(date: str | None, here: float) -> Finding:
     """Judge how far this machine's clock (seconds since 1970) is from the `Date` of Slack's answer."""
     try:
         there = parsedate_to_datetime(date or "").timestamp() + 0.5  # a Date has whole seconds, cut off
-    except ValueError:
+    except (ValueError, OverflowError):
         return warning("clock", "Slack did not say what time it is", "see what stands between here and Slack")
     apart = here - there
     remedy = "let this machine's clock be set by NTP: Slack's deliveries are refused when it is five minutes off"

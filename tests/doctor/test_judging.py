@@ -113,6 +113,7 @@ def test_what_slack_does_not_say_is_no_fault() -> None:
     assert slack.judge_scopes(None).grade is Grade.WARNING
     assert slack.judge_clock(None, 0).grade is Grade.WARNING
     assert slack.judge_clock("yesterday", 0).grade is Grade.WARNING
+    assert slack.judge_clock(f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", 0).grade is Grade.WARNING
 
 
 def test_a_manifest_that_lacks_something_is_a_fault() -> None:
