@@ -4,6 +4,7 @@ It knows HTTP. It refuses to know what is asked, and what a whole answer means.
 """
 
 import http.client
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,10 @@ from bot.outcomes import Outcome
 USER_AGENT = f"actcode/{__version__} (the action-code bot for Slack; python-requests/{requests.__version__})"
 """Some pages of the MPC have answered 500 to user agents that they did not know."""
 
+log = logging.getLogger(__name__)
+
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+_NO_URL = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ def ask(method: str, url: str, content: object, leave: Callable[[], bool], limit
         limits: of this request.
     """
     headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
-    request = requests.Request(method, url, json=content, headers=headers).prepare()
     with Exchange(timeout_s=limits.timeout_s, leave=leave, in_all=limits.in_all) as exchange:
         try:
+            request = requests.Request(method, url, json=content, headers=headers).prepare()
             # No session: it would follow a redirect, heed the environment, and keep a connection alive. One that
             # the server has just closed looks like a reset after sending, and makes `unknown` of what never left.
             with exchange.adapter.send(request, timeout=exchange.timeouts, stream=True) as response:
@@ -62,6 +66,11 @@ def ask(method: str, url: str, content: object, leave: Callable[[], bool], limit
             return Answer(outcome=Outcome.UNAVAILABLE, detail="not sent: the process was paused", again=True)
         except _FAILURES as fault:
             return _failure(exchange, fault)
+        except Exception as fault:
+            if exchange.connected:
+                raise  # it may have left: whoever asked has to say so
+            log.exception("a request to the MPC failed in an unforeseen way; nothing of it was sent")
+            return Answer(outcome=Outcome.UNAVAILABLE, detail=f"not sent: {type(fault).__name__}")
     if exchange.expired:
         return _too_late(status)
     if len(body) > limits.size:
@@ -75,7 +84,8 @@ def _too_late(status: int | None) -> Answer:
 
 def _failure(exchange: Exchange, fault: Exception) -> Answer:
     if not exchange.connected:
-        return Answer(outcome=Outcome.UNAVAILABLE, detail=f"no connection: {_cause(fault)}", again=True)
+        again = not isinstance(fault, _NO_URL)
+        return Answer(outcome=Outcome.UNAVAILABLE, detail=f"no connection: {_cause(fault)}", again=again)
     if exchange.expired or isinstance(fault, requests.Timeout | urllib3.exceptions.TimeoutError):
         return _too_late(None)
     return Answer(outcome=Outcome.UNKNOWN, detail="the connection broke after sending")
@@ -88,5 +98,7 @@ def _cause(fault: Exception) -> str:
         "SSLError": "TLS",
         "NewConnectionError": "refused or unreachable",
     }
+    if isinstance(fault, _NO_URL):
+        return "the URL cannot be used"
     reasons = [fault, *(getattr(one, "reason", None) for one in fault.args)]
     return next((names[type(one).__name__] for one in reasons if type(one).__name__ in names), "broken off")

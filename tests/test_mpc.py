@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import exchange
+from bot import exchange, labels
 from bot.answers import Answer
-from bot.mpc import MAX_BODY, MPC
+from bot.mpc import MAX_BODY, MPC, LookUp
 from bot.outcomes import Outcome
 from bot.sandbox import faults
 from bot.sandbox.faults import Fault
@@ -115,6 +115,31 @@ def test_no_connection_is_surely_not_sent(sandbox: SandboxMPC) -> None:
     answer = ask(sandbox)
     assert (answer.outcome, answer.again, answer.http_status) == (Outcome.UNAVAILABLE, True, None)
     assert answer.detail == "no connection: refused or unreachable"
+
+
+@pytest.mark.parametrize("host", [".example.com", "*.example.com", "a..b", "x" * 64, "[::1", "a:99999999"])
+def test_what_is_no_url_is_surely_not_sent(host: str) -> None:
+    """Whether it shows before a connection is tried or only then; asking again would not help."""
+    mpc = MPC(api_url=f"https://{host}/api", timeout_s=1)
+    answer = mpc.retrieve("A10cnQO", leave=lambda: True)
+    assert (answer.outcome, answer.again) == (Outcome.UNAVAILABLE, False)
+    assert answer.detail == "no connection: the URL cannot be used"
+    submission = labels.parse_all("2024-05-02T21:03:35.001_0000FzZw").labels
+    assert mpc.look_up(submission, leave=lambda: True, within_s=1) == LookUp()
+
+
+def test_an_unforeseen_failure_before_anything_has_left_is_no_doubt(
+    sandbox: SandboxMPC, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What breaks in the bot before the first byte leaves is told as not sent, and the log has the reason."""
+
+    def leave() -> bool:
+        raise ZeroDivisionError
+
+    answer = MPC(api_url=sandbox.url, timeout_s=1).retrieve("A10cnQO", leave=leave)
+    assert (answer.outcome, answer.again, answer.detail) == (Outcome.UNAVAILABLE, False, "not sent: ZeroDivisionError")
+    assert sandbox.posts() == []
+    assert [one.exc_info is None for one in caplog.records] == [False]
 
 
 def test_a_failed_tls_handshake_is_surely_not_sent(sandbox: SandboxMPC) -> None:
