@@ -49,11 +49,14 @@ def examine(settings: Settings, *, mend: bool) -> Iterator[Finding]:
     """Look at everything."""
     file = addresses.file_of(settings.database_url)
     if file is not None:
-        finding = _place(file)
-        yield from () if finding is None else (finding,)
-        if finding is not None and finding.remedy and not file.parent.is_dir():
+        looked = _place(file)
+        if isinstance(looked, Finding):
+            yield looked
             return
-        if not file.exists() and not mend:
+        there, free = looked
+        finding = judge_disk(free)
+        yield from () if finding is None else (finding,)
+        if not there and not mend:
             yield _not_yet(file)
             return
     try:
@@ -187,10 +190,18 @@ def _look(database: Database, settings: Settings, *, mend: bool) -> Iterator[Fin
         yield judge_trail(list(trail.read(connection, trail.Filter(), newest=NEWEST)), head)
 
 
-def _place(file: Path) -> Finding | None:
-    if not file.parent.is_dir():
-        return fault("database", "DATABASE_URL names a folder that is not there", f"make it: mkdir -p '{file.parent}'")
-    return judge_disk(shutil.disk_usage(file.parent).free)
+def _place(file: Path) -> tuple[bool, int] | Finding:
+    """Return whether the file is there, and how many bytes are free, or why the bot cannot use the place."""
+    try:
+        if file.parent.is_dir():
+            return file.exists(), shutil.disk_usage(file.parent).free
+    except OSError as failure:
+        return fault(
+            "database",
+            f"the file that DATABASE_URL names cannot be looked at ({failure.strerror})",
+            f"let this user enter every folder on the way and write in the last one, '{file.parent}', or name another",
+        )
+    return fault("database", "DATABASE_URL names a folder that is not there", f"make it: mkdir -p '{file.parent}'")
 
 
 def _not_yet(file: Path) -> Finding:

@@ -28,8 +28,17 @@ def examine(settings: Settings, environ: Mapping[str, str], folder: Path) -> Ite
             f"{proxy} is set: Slack is reached through it, the MPC is not",
             "see the lines on Slack and the MPC; the MPC's host must be reachable without it",
         )
-    secrets = folder / ".env"
-    if secrets.is_file() and stat.S_IMODE(secrets.stat().st_mode) & 0o077:
+    yield from _secrets(folder / ".env")
+
+
+def _secrets(file: Path) -> Iterator[Finding]:
+    try:
+        readable = file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077
+    except OSError as failure:
+        remedy = "let this user enter the folder where the bot is started, or start it in another one"
+        yield fault(".env", f"it cannot be looked at, and was not read ({failure.strerror})", remedy)
+        return
+    if readable:
         yield warning(".env", "other users of this machine can read the tokens in it", "run: chmod 600 .env")
 
 

@@ -283,6 +283,9 @@ BROKEN = {
     "no folder": Broken(
         settings(DATABASE_URL="sqlite:////no/such/folder/trail.db"), "database", "a folder that is not there", "mkdir"
     ),
+    "a folder that cannot be asked for": Broken(
+        settings(DATABASE_URL=f"sqlite:////{'x' * 300}/trail.db"), "database", "(File name too long)", "name another"
+    ),
     "another file": Broken(not_a_database, "database", "file is not a database", "a file of another kind"),
     "a locked database": Broken(locked, "database", "database is locked", "another program holds the database"),
     "an older database": Broken(
@@ -411,6 +414,13 @@ def test_a_database_that_is_not_there_yet_is_not_made(here: World) -> None:
     before = sorted(path.name for path in here.folder.iterdir())
     assert bad(examined(here, DATABASE_URL=f"sqlite:///{here.folder}/new.db")) == []
     assert sorted(path.name for path in here.folder.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_fault(here: World) -> None:
+    """Whether there is a `.env`, and who reads it, nobody can tell then; the rest is examined all the same."""
+    (found,) = bad(list(doctor.examine(here.settings, here.folder / ("x" * 300))))
+    assert (found.thing, "File name too long" in found.said) == (".env", True)
+    assert "let this user enter" in str(found.remedy)
 
 
 def mended(here: World) -> list[Finding]:
