@@ -14,7 +14,7 @@ from pathlib import Path
 from bot import config
 from bot.config import ConfigurationError
 from bot.doctor import manifest, mpc, settings, slack, storage, surroundings
-from bot.doctor.findings import Finding
+from bot.doctor.findings import Finding, fault
 
 
 def examine(environ: Mapping[str, str], folder: Path, *, mend: bool = False) -> Iterator[Finding]:
@@ -27,12 +27,24 @@ def examine(environ: Mapping[str, str], folder: Path, *, mend: bool = False) -> 
     """
     try:
         found = config.load(environ, needs=("SLACK_BOT_TOKEN",))
-    except ConfigurationError as fault:
-        yield from (settings.explain(one, environ) for one in fault.faults)
+    except ConfigurationError as wrong:
+        yield from (settings.explain(one, environ) for one in wrong.faults)
         return
-    yield from settings.judge(found, environ)
-    yield from surroundings.examine(found, environ, folder)
-    yield from manifest.examine()
-    yield from slack.examine(found, mend=mend)
-    yield from storage.examine(found, mend=mend)
-    yield from mpc.examine(found)
+    rooms = {
+        "settings": settings.judge(found, environ),
+        "surroundings": surroundings.examine(found, environ, folder),
+        "manifest": manifest.examine(),
+        "Slack": slack.examine(found, mend=mend),
+        "database": storage.examine(found, mend=mend),
+        "MPC": mpc.examine(found),
+    }
+    for thing, findings in rooms.items():
+        yield from _whatever_happens(thing, findings)
+
+
+def _whatever_happens(thing: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except Exception as unforeseen:  # noqa: BLE001 - of a room; the others may know why, and nobody reads a log here
+        said = f"the rest of it could not be examined ({type(unforeseen).__name__})"
+        yield fault(thing, said, "that is a defect of the bot: report it with this line; the other lines count")

@@ -1,5 +1,6 @@
 """Installations that are broken in one way each: the doctor names the thing and what to do, and nothing else."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -421,6 +422,17 @@ def test_a_folder_that_cannot_be_looked_into_is_a_fault(here: World) -> None:
     (found,) = bad(list(doctor.examine(here.settings, here.folder / ("x" * 300))))
     assert (found.thing, "File name too long" in found.said) == (".env", True)
     assert "let this user enter" in str(found.remedy)
+
+
+def test_what_nobody_foresaw_is_a_line_and_not_the_end(here: World) -> None:
+    """A room in which something breaks says so, and those behind it are examined all the same."""
+    here.slack.always("conversations.info", faults.answer(200, {"ok": True}))
+    done = here.run("check")
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAULT")]
+    assert re.fullmatch(r"FAULT Slack: .* \(AttributeError\) -> that is a defect of the bot: report it .*", line)
+    for fine in ("ok    scopes: ", "ok    trail: ", "ok    MPC: "):
+        assert fine in done.stdout
 
 
 def mended(here: World) -> list[Finding]:
