@@ -112,6 +112,32 @@ def test_one_stray_refusal_costs_nobody_an_answer(database: Database) -> None:
     assert retrieval.finish(take(retrieval), BUSY) is None
 
 
+def test_a_probe_of_which_nothing_is_known_closes_nothing(database: Database) -> None:
+    """The channel must not say that the MPC serves the bot again; the next probe is put off, and may close it."""
+    retrieval = build(database)
+    fail(retrieval, REFUSED, label="refused")
+    fail(retrieval, Answer(outcome=Outcome.UNKNOWN, http_status=502), label="probe1")
+    assert is_open(database)
+    ask(retrieval, "A10cnQO")
+    assert retrieval.take() == TurnedAway(1)
+    probe_is_due(database)
+    fail(retrieval, OK, label="probe2")
+    assert not is_open(database)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.REJECTED, Outcome.UNKNOWN])
+def test_what_left_before_it_opened_does_not_close_it(database: Database, outcome: Outcome) -> None:
+    """It says how things were before."""
+    retrieval = build(database)
+    ask(retrieval, "slow refused")
+    slow = take(retrieval)
+    retrieval.finish(take(retrieval), REFUSED)
+    assert retrieval.finish(slow, Answer(outcome=outcome)) == outcome
+    assert is_open(database)
+    fail(retrieval, OK, label="probe")
+    assert not is_open(database)
+
+
 def test_what_was_out_before_it_opened_is_no_probe(database: Database) -> None:
     """It is tried again as ever, and does not put off the probe."""
     retrieval = build(database)

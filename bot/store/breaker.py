@@ -93,21 +93,27 @@ def note(tx: Transaction, outcome: str, *, http_status: int | None, detail: str 
     """Take an outcome into account that a request to the MPC has ended with; returns what it changed.
 
     The first probe may go out as soon as the breaker opens, so that one stray 403 costs nobody an answer; each one
-    that fails puts off the next.
+    that does not get through puts off the next. While it is open, only a probe that the MPC has served closes it: an
+    `unknown` shows nothing, and an answer to what left before shows how it was before.
     """
     row = _FAILURES.run(tx.connection).first()
+    is_open = row.broken_at is not None
     if outcome != Outcome.UNAVAILABLE:
-        if row.failures or row.broken_at is not None:
+        if is_open and not (probe and outcome != Outcome.UNKNOWN):
+            if probe:
+                tx.connection.execute(update(pace).values(probe_at=tx.now + PROBE_MS))
+            return None
+        if row.failures or is_open:
             tx.connection.execute(update(pace).values(failures=0, broken_at=None, broken_by=None))
-        return None if row.broken_at is None else Change.CLOSED
+        return Change.CLOSED if is_open else None
     by = f"HTTP {http_status}" if http_status else detail or "no connection"
     values: dict[str, object] = {"failures": row.failures + 1}
     if probe:
         values["probe_at"] = tx.now + PROBE_MS
     opens = http_status == 403 or row.failures + 1 >= MOST_FAILURES
-    if row.broken_at is not None or opens:
+    if is_open or opens:
         values["broken_by"] = by
-    if row.broken_at is None and opens:
+    if opens and not is_open:
         values |= {"broken_at": tx.now, "probe_at": tx.now}
     tx.connection.execute(update(pace).values(values))
     return Change.OPENED if "broken_at" in values else None
