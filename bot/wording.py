@@ -139,7 +139,10 @@ def denial(rule: Rule, *, until: int | None, limit: int | None = None) -> tuple[
         Rule.TOO_MANY: ("Split it into several commands.",),
         Rule.HOURLY: ("Ask for fewer at once.",),
         Rule.COOLDOWN: ("Look for the mail first.",),
-        Rule.UNDER_WAY: ("/actcode log shows what comes of it.",),
+        Rule.UNDER_WAY: (
+            "Whoever asked is told what comes of it. Look for the mail; you can ask again when that request has ended "
+            "and, if the MPC took it, its cool-down is over, too.",
+        ),
     }
     if until is not None:
         first = "Look for the mail first; you" if rule is Rule.COOLDOWN else "You"
@@ -155,8 +158,14 @@ NOT_RECORDED: Text = (
 
 MAYBE_RECORDED: Text = (
     Strong("It is not known whether this was recorded: "),
-    "the connection to the bot's database broke in that moment. If it was, the answer comes here. Look at /actcode log "
-    "before you ask again: each request mails a person.",
+    "the connection to the bot's database broke in that moment. If it was, the answer comes as usual. Look at /actcode "
+    "log mine before you ask again: each request mails a person.",
+)
+
+NOT_READ: Text = (
+    Strong("The log cannot be read now: "),
+    "the bot's database does not answer. That says nothing about what was asked for before. Try again in a minute, and "
+    "do not ask for a code again because of this.",
 )
 
 _ACCEPTED: tuple[Text, Text] = (

@@ -192,7 +192,8 @@ def hold_to_the_promise(database: Database, folder: Path, broken: Break) -> None
         said, seconds = timed(client, "A10cnQO")
         assert NOTHING in said
         assert seconds < IN_TIME_S
-        client.command("log")
+        # What was asked for before may be on its way: the log must not say that nothing was sent.
+        assert NOTHING not in client.command("log")
         assert client.status == 200
     assert timed(client, "B20xx")[0] == ""
     assert [one["label"] for one in events_of(database)] == ["first1", "B20xx"]
@@ -224,6 +225,17 @@ def test_a_file_is_found_by_however_its_path_is_spelled(tmp_path: Path, spelled:
         checked = here.run("check")
         assert checked.returncode == 0, checked.stdout
         assert "trail: 3 events" in checked.stdout
+
+
+def test_a_log_that_cannot_be_read_says_nothing_about_requests(tmp_path: Path) -> None:
+    """Whoever is sent to the log because their command is in doubt must not take it for a no."""
+    with opened(f"sqlite:///{tmp_path / 'trail.db'}") as database:
+        client = client_of(database)
+        client.command("A10cnQO")
+        with moved(database, tmp_path):
+            said = client.command("log mine")
+        assert "The log cannot be read now" in said
+        assert "says nothing about what was asked for before" in said
 
 
 def test_a_backup_in_the_place_of_the_file_is_what_counts(tmp_path: Path) -> None:

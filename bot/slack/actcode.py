@@ -121,9 +121,15 @@ class Actcode:
             channel_id=None if mine else asker.channel_id,
             events=trail.OUTCOMES,
         )
-        with self._database.reading(within_s=ANSWER_S) as connection:
-            rows = list(trail.read(connection, narrow, newest=count))
-            under_way = outbox.under_way(connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count)
+        try:
+            with self._database.reading(within_s=ANSWER_S) as connection:
+                rows = list(trail.read(connection, narrow, newest=count))
+                under_way = outbox.under_way(
+                    connection, channel_id=narrow.channel_id, user_id=narrow.user_id, count=count
+                )
+        except DatabaseUnavailable as fault:
+            log.error("the log was not read: the database does not answer (%s)", fault)  # noqa: TRY400
+            return "log", messages.not_read()
         return "log", trail_messages.log(rows[::-1][: count - len(under_way)], under_way, mine=mine)
 
 

@@ -54,14 +54,19 @@ def maybe_recorded() -> Message:
     return message([wording.MAYBE_RECORDED])
 
 
+def not_read() -> Message:
+    """Return the answer where the log could not be read."""
+    return message([wording.NOT_READ])
+
+
 def failed() -> Message:
     """Return the answer where the bot itself failed before anything was admitted."""
     return message(
         [
             (
                 Strong("Something went wrong in the bot. "),
-                "Whether your request was taken is not known: see /actcode log before you ask again, and tell whoever "
-                "runs the bot; the reason is in its log.",
+                "Whether your request was taken is not known: see /actcode log mine before you ask again, and tell "
+                "whoever runs the bot; the reason is in its log.",
             )
         ]
     )

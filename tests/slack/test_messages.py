@@ -136,7 +136,7 @@ def test_every_outcome_says_what_was_sent_and_what_to_do(outcome: str, other: di
         ("unknown", {"http_status": 502, "detail": "Bad Gateway"}, ["(HTTP 502: Bad Gateway)"]),
         ("denied", {"rule": Rule.COOLDOWN, "until": LATER}, ["a short while ago", "Look for the mail first"]),
         ("denied", {"rule": Rule.COOLDOWN}, ["Look for the mail first."]),
-        ("denied", {"rule": Rule.UNDER_WAY}, ["at this moment", "/actcode log"]),
+        ("denied", {"rule": Rule.UNDER_WAY}, ["at this moment", "Whoever asked is told", "cool-down"]),
     ],
 )
 def test_the_words_are_those_of_the_contract(outcome: str, other: dict[str, Any], says: list[str]) -> None:
@@ -425,7 +425,7 @@ def test_the_usage_shows_what_can_be_typed() -> None:
     ("make", "says"),
     [
         (messages.not_recorded, ["Nothing was sent: ", "audit trail could not be written", "Try again in a minute"]),
-        (messages.failed, ["is not known", "/actcode log before you ask again", "whoever runs the bot"]),
+        (messages.failed, ["is not known", "/actcode log mine before you ask again", "whoever runs the bot"]),
     ],
 )
 def test_a_failure_of_the_bot_is_said_plainly(make: Callable[[], Message], says: list[str]) -> None:
