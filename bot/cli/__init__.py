@@ -18,6 +18,8 @@ from bot.config import ConfigurationError, Settings
 from bot.store.errors import CommitUnheard, DatabaseUnavailable, SchemaError
 
 OK, FAILED, USAGE = 0, 1, 2
+CUT_OFF = 141
+"""As a shell says it of a program that SIGPIPE has ended."""
 
 SERVE_HTTP = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET")
 SERVE_SOCKET = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")
@@ -28,18 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     if asked.command == "serve":
         # Whoever is told to stop while it starts has nothing to finish; the doors take over when there is.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(OK))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(OK))
+    code: int | None = None
     try:
         _begin_log(asked, os.environ)
         code = _run(asked, config.environment(Path.cwd(), os.environ))
         sys.stdout.flush()
     except (ConfigurationError, SchemaError, DatabaseUnavailable) as fault:
-        print(_sentence(fault), file=sys.stderr)
+        print(_sentence(fault, asked.command), file=sys.stderr)
         return USAGE
     except BrokenPipeError:
         # The reader, such as `head`, has had enough. What Python still holds must not complain at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        if getattr(asked, "action", None) in {"list", "export"}:
+            return OK
+        # Where the code is the answer, nobody may take a lost one for a good one.
+        return CUT_OFF if code is None else code
     except KeyboardInterrupt:
         return 130
     except Exception:
@@ -144,14 +151,15 @@ def _begin_log(asked: argparse.Namespace, environ: Mapping[str, str]) -> None:
         logs.take_over("INFO", "json")
 
 
-def _sentence(fault: Exception) -> str:
+def _sentence(fault: Exception, command: str) -> str:
     if isinstance(fault, CommitUnheard):
         return (
             f"DATABASE_URL: the connection broke in the middle ({logs.redact(str(fault))}). Whether it was recorded "
             "is not known; see audit list before you do it again."
         )
     if isinstance(fault, DatabaseUnavailable):
-        return f"DATABASE_URL: the database does not answer ({logs.redact(str(fault))}). Nothing was sent."
+        sent = " Nothing was sent." if command == "retrieve" else ""
+        return f"DATABASE_URL: the database does not answer ({logs.redact(str(fault))}).{sent}"
     return str(fault)
 
 

@@ -49,15 +49,18 @@ class Fault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Another answer than the normal one."""
+    """Another answer than the normal one, perhaps late."""
 
     response: Response
     taken: bool = False
+    after_s: float = 0.0
 
     def strike(self, exchange: Exchange) -> None:
         """Answer."""
         if self.taken:
             exchange.take()
+        if self.after_s:
+            exchange.wire.wait(self.after_s)
         exchange.answer(self.response)
 
 
@@ -140,12 +143,15 @@ class Raw:
         exchange.wire.close()
 
 
-def answer(status: int, body: object = b"", headers: Mapping[str, str] | None = None, *, taken: bool = False) -> Answer:
+def answer(
+    status: int, body: object = b"", headers: Mapping[str, str] | None = None, *, taken: bool = False,
+    after_s: float = 0.0,
+) -> Answer:  # fmt: skip
     """Return any answer: bytes and text go out as they are, anything else as JSON."""
     if isinstance(body, bytes | str):
         data = body.encode() if isinstance(body, str) else body
-        return Answer(Response(status, data, headers or {}), taken)
-    return Answer(Response.of_json(status, body, headers), taken)
+        return Answer(Response(status, data, headers or {}), taken, after_s)
+    return Answer(Response.of_json(status, body, headers), taken, after_s)
 
 
 def redirect(location: str, status: int = 307) -> Answer:

@@ -106,11 +106,15 @@ def test_a_label_that_cools_down_is_denied(here: World) -> None:
 
 
 def test_too_many_labels_are_denied(here: World) -> None:
-    """The rule is named, and the array is empty."""
+    """The rule is named, for each of them where a script reads it."""
     done = here.run("retrieve", "aaa", "bbb", MAX_LABELS="1")
     assert done.returncode == 1
     assert "more labels than one command may hold (1)" in done.stdout
-    assert here.run("retrieve", "aaa", "bbb", "--json", MAX_LABELS="1").returncode == 1
+    done = here.run("retrieve", "aaa", "bbb", "--json", MAX_LABELS="1")
+    assert done.returncode == 1
+    assert [(one["label"], one["outcome"], one["detail"]) for one in json.loads(done.stdout)] == [
+        (label, "denied", "too many labels in one command") for label in ("aaa", "bbb")
+    ]
 
 
 def test_a_label_may_be_called_like_an_option(here: World) -> None:
@@ -135,6 +139,79 @@ def test_ctrl_c_withdraws_what_was_not_sent(here: World) -> None:
     ]
     assert process.returncode == 1
     assert here.mpc.mails == ["first"]
+
+
+def interrupted(here: World, *labels: str, **more: str) -> list[tuple[str, str | None]]:
+    """Press Ctrl-C as soon as the first label is at the MPC; returns what is said of each one."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", "retrieve", *labels, "--json"],
+        cwd=here.folder, env=here.environment(**more), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    here.mpc.wait_for(lambda: here.mpc.posts(labels[0]))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    return [(one["label"], one["outcome"]) for one in json.loads(output)]
+
+
+def test_ctrl_c_ends_what_is_queued_again_meanwhile(here: World) -> None:
+    """The MPC was busy when the person gave up: nobody goes on with the request, and it has its outcome."""
+    here.mpc.always("first", faults.answer(503, after_s=1.0))
+    assert interrupted(here, "first") == [("first", "unavailable")]
+    assert [one["event"] for one in events(here)] == ["requested", "sending", "unavailable"]
+
+
+def test_ctrl_c_ends_what_had_no_time_to_finish(here: World) -> None:
+    """It may have left: it is unknown, and cools down, so that nobody is mailed twice for it."""
+    here.mpc.fail("first", faults.delay(5, taken=True))
+    assert interrupted(here, "first", GRACE_S="1") == [("first", "unknown")]
+    again = here.run("retrieve", "first", "--json")
+    assert [one["outcome"] for one in json.loads(again.stdout)] == ["denied"]
+    assert len(here.mpc.posts("first")) == 1
+
+
+def test_ctrl_c_leaves_to_another_process_what_that_is_sending(here: World) -> None:
+    """It is waited for, and has the outcome that the other process stores."""
+    here.mpc.latency_s = 3.0
+    with Bot(here, more={"MPC_RATE_PER_S": "1"}):
+        labels = [f"x{number}" for number in range(8)]
+        said = interrupted(here, *labels, MPC_RATE_PER_S="1")
+        assert {outcome for _, outcome in said} <= {"accepted", "unavailable"}
+        assert len(said) == len(labels)
+    ended = [one["label"] for one in events(here) if one["event"] in {"accepted", "unavailable", "unknown"}]
+    assert sorted(ended) == labels  # type: ignore[type-var]
+    assert sorted(here.mpc.mails) == sorted(label for label, outcome in said if outcome == "accepted")
+
+
+def test_a_database_that_is_gone_after_the_request_says_nothing_of_it(here: World) -> None:
+    """What was recorded may have been sent: nobody is told that it was not."""
+    here.mpc.fail("first", faults.delay(2, taken=True))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", "retrieve", "first", "--json"],
+        cwd=here.folder, env=here.environment(GRACE_S="1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    here.mpc.wait_for(lambda: here.mpc.posts("first"))
+    for one in here.folder.glob("trail.db*"):
+        one.rename(one.with_name("away-" + one.name))
+    output, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (entry,) = json.loads(output)
+    assert (entry["label"], entry["outcome"]) == ("first", None)
+    assert "may have been sent" in entry["detail"]
+    assert "Nothing was sent" not in said
+
+
+def test_a_verdict_is_not_lost_with_its_reader(here: World) -> None:
+    """`verify | true` is no all-clear for a broken trail."""
+    here.run("retrieve", "A10cnQO")
+    with opened(here.settings["DATABASE_URL"]) as database, database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE head SET seq = 9")
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "bot", "audit", "verify"]
+    done = subprocess.run(command, cwd=here.folder, env=here.environment(), stdout=write, check=False, timeout=60)
+    os.close(write)
+    assert done.returncode in {1, 141}
 
 
 @BOTH
