@@ -6,12 +6,15 @@ Source: Slack's "Using Socket Mode".
 """
 
 import json
+import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -24,6 +27,10 @@ from bot.socket_link import Envelope
 from bot.socket_ticket import Tickets
 
 LOOK_S = 0.1
+PATIENCE_S = 3.0
+"""How long somebody who asks for a page may be silent."""
+
+log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
@@ -122,6 +129,28 @@ def acknowledgement(app: App, envelope: Envelope) -> str | None:
     return f'{start}, "payload": {response.body if is_json else json.dumps({"text": response.body})}}}'
 
 
+class _Door(ThreadingMixIn, WSGIServer):
+    """Serves each connection on its own: one that says nothing keeps nobody waiting, and does not outlive the end."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *_: Any) -> None:
+        """Log what went wrong with a request, instead of a traceback on standard error."""
+        fault = sys.exc_info()[1]
+        if isinstance(fault, OSError):  # it fell silent, or hung up
+            log.debug("somebody asked for a page, and did not wait for it")
+        else:
+            log.error("a page could not be served", exc_info=fault)
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = PATIENCE_S
+
+    def log_message(self, *_: Any) -> None:
+        """Keep no log of accesses."""
+
+
 @contextmanager
 def _health_server(port: int | None, service: wiring.Service, line: Line) -> Iterator[None]:
     if port is None:
@@ -139,12 +168,8 @@ def _health_server(port: int | None, service: wiring.Service, line: Line) -> Ite
         start_response(f"{status.value} {status.phrase}", [("Content-Type", content_type)])
         return [body]
 
-    class Quiet(WSGIRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            """Keep no log of accesses."""
-
     try:
-        server = make_server("127.0.0.1", port, site, WSGIServer, Quiet)
+        server = make_server("127.0.0.1", port, site, _Door, _Quiet)
     except OSError as fault:
         raise ConfigurationError([f"METRICS_PORT: nobody can listen on {port} ({fault.strerror})."]) from fault
     with server:

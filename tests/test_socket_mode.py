@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -31,6 +32,19 @@ def trail_of(database_url: str, here: World) -> Iterator[Database]:
     assert here.settings["DATABASE_URL"] == database_url
     with opened(database_url) as database:
         yield database
+
+
+def test_who_says_nothing_keeps_nobody_from_the_pages(here: World) -> None:
+    """Nor from the end: one that connects and waits, one that breaks off in the middle, and SIGTERM beside them."""
+    with Bot(here, "--socket") as bot:
+        port = int(bot.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)) as half:
+            half.sendall(b"GET /healthz HTTP/1.1")
+            assert bot.get("/healthz").status_code == 200
+            with socket.create_connection(("127.0.0.1", port)) as patient:
+                assert patient.recv(1) == b""  # the bot has hung up
+            assert bot.stop() == 0
+    assert "Traceback" not in bot.log
 
 
 def test_it_stays_connected_and_stops_when_it_is_told(here: World) -> None:
