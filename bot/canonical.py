@@ -19,6 +19,7 @@ COLUMNS = (
 """What a row is made of, in this order."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = len("1970-01-01T00:00:")
 _MOST_KEPT = 10_000
 _TWO_DIGITS = [f"{number:02d}" for number in range(60)]
 _NUL = "\\u0000"
@@ -50,7 +51,8 @@ class _Minutes(dict[int, str]):
     def __missing__(self, minute: int) -> str:
         if len(self) >= _MOST_KEPT:
             self.clear()
-        made = self[minute] = (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")
+        # Not strftime: what it makes of a year before 1000 has three digits on one system and four on another.
+        made = self[minute] = (_EPOCH + timedelta(minutes=minute)).isoformat()[:_SECONDS]
         return made
 
 

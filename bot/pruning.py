@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from bot import canonical, tombstone, trail, verification
+from bot import tombstone, trail, verification
 from bot.policy import HOUR_MS
 from bot.store import guard
 from bot.store.database import Database
@@ -182,9 +182,8 @@ def remove(tx: Transaction, step: Step) -> int:
 
 
 def _old(connection: Connection, before: int, told: int) -> Iterable[Mapping[str, Any]]:
-    limit = canonical.timestamp(before)
     for one in trail.read(connection, trail.Filter()):
-        if one["at"] >= limit or one["seq"] > told:
+        if trail.milliseconds(one["at"]) >= before or one["seq"] > told:
             return
         yield one
 

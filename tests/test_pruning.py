@@ -102,6 +102,18 @@ def test_old_events_go_and_a_tombstone_stays(database: Database) -> None:
     assert fault(database) is None
 
 
+@pytest.mark.parametrize("written", ["0001-01-02", "0226-01-01", "0999-12-31T23:59Z", "1000-01-01", "2020-01-01"])
+def test_only_what_is_older_goes(database: Database, written: str) -> None:
+    """Whatever the year: what is from before that moment goes, and what is from that moment or later stays."""
+    before = trail.milliseconds(written)
+    record(database, ("r1", Outcome.DENIED), at=before - 1)
+    record(database, ("r2", Outcome.DENIED), at=before)
+    record(database, ("r3", Outcome.DENIED), at=trail.milliseconds("2020-01-03"))
+    assert planned(database, before).count == 1
+    assert prune(database, before) == [4]
+    assert planned(database, before).count == 0
+
+
 def test_nothing_is_left_to_prune_after_pruning(database: Database) -> None:
     """Asked again, there is nothing; and a tombstone is not exchanged for another one."""
     request(database, "r1")

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import re
 import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import exc, text
 
@@ -35,6 +36,20 @@ def test_an_event_is_exported_with_the_keys_of_the_contract(database: Database) 
     assert set(one) == set(trail.KEYS)
     assert canonical.timestamp(trail.milliseconds(str(one["at"]))) == one["at"]
     assert str(one["at"]).endswith("Z")
+
+
+MOMENTS = st.integers(trail.milliseconds("0001-01-01"), trail.milliseconds("9999-12-31T23:59:59.999Z"))
+
+
+@given(one=MOMENTS, other=MOMENTS)
+@example(one=trail.milliseconds("0226-01-01"), other=trail.milliseconds("2026-01-01"))
+@example(one=trail.milliseconds("0999-12-31T23:59:59.999Z"), other=trail.milliseconds("1000-01-01"))
+def test_every_moment_has_one_form(one: int, other: int) -> None:
+    """RFC 3339 with four digits for the year, also of the first ones: it reads back, and texts come in time's order."""
+    said = canonical.timestamp(one)
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", said)
+    assert trail.milliseconds(said) == one
+    assert (said < canonical.timestamp(other)) == (one < other)
 
 
 def test_a_stranger_can_recompute_the_chain_with_the_standard_library(database: Database) -> None:

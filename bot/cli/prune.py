@@ -17,7 +17,8 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
     """Do what was asked; returns 0, also where there is nothing to remove, and 1 where nothing could be or was."""
     try:
         before = trail.milliseconds(asked.before)
-    except ValueError:
+        said = canonical.timestamp(before)
+    except (ValueError, OverflowError):  # the latter: it is none in UTC, where year 1 has begun later
         raise ConfigurationError([f"--before: {asked.before!r} is no date; write 2026-01-31"]) from None
     if not asked.yes and not sys.stdin.isatty():
         raise ConfigurationError(["--yes: there is no terminal to ask at; give --yes to remove without a question"])
@@ -26,7 +27,7 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
             plan = pruning.plan(
                 database, before=before, cooldown_s=settings.cooldown_s, audit_channel=settings.audit_channel
             )
-            return _carry_out(database, plan, canonical.timestamp(before), yes=asked.yes)
+            return _carry_out(database, plan, said, yes=asked.yes)
         except TooRecent as fault:
             latest = canonical.timestamp(fault.args[0])
             raise ConfigurationError([f"--before: what is younger than {latest} is still needed"]) from None

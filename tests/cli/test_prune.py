@@ -53,6 +53,14 @@ def test_a_script_prunes_with_yes(environment: dict[str, str], tmp_path: Path) -
     assert left(environment) == [7, 8, 9, 10]
 
 
+@BOTH
+def test_a_year_that_was_mistyped_removes_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    """In the year 226 there was no trail: the date is said as it was understood, and all events stay."""
+    done = run(environment, tmp_path, "prune", "--before", "0226-01-01", "--yes")
+    assert (done.returncode, done.stdout) == (0, "Nothing to remove before 0226-01-01T00:00:00.000Z.\n")
+    assert len(left(environment)) == 9
+
+
 def test_what_has_to_stay_is_said(environment: dict[str, str], tmp_path: Path) -> None:
     """Whoever wonders why something old is still there is told what it is kept for."""
     with opened(environment["DATABASE_URL"]) as database:
@@ -70,6 +78,7 @@ def test_what_has_to_stay_is_said(environment: dict[str, str], tmp_path: Path) -
         (["--before", "2020-02-01"], "--yes: "),
         (["--before", "last year", "--yes"], "--before: "),
         (["--before", "2100-01-01", "--yes"], "--before: what is younger than "),
+        (["--before", "0001-01-01T00:00+14:00", "--yes"], "--before: "),
     ],
 )
 def test_a_wrong_usage_removes_nothing(
