@@ -97,7 +97,7 @@ def _add_audit(commands: Any) -> None:
     audit = commands.add_parser("audit", help="read the trail: list, export, verify; move it: import; cut it: prune")
     actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
     shown = actions.add_parser("list", help="show the last events")
-    shown.add_argument("--last", type=int, default=50, metavar="N", help="how many (50)")
+    shown.add_argument("--last", type=_how_many, default=50, metavar="N", help="how many (50)")
     shown.add_argument("--follow", action="store_true", help="then show new ones as they come, until Ctrl-C")
     export = actions.add_parser("export", help="write events to standard output, oldest first")
     export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
@@ -117,6 +117,13 @@ def _add_audit(commands: Any) -> None:
     prune = actions.add_parser("prune", help="remove old events, and leave a tombstone that says so")
     prune.add_argument("--before", required=True, metavar="DATE", help="only events from before (2026-01-31)")
     prune.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _how_many(text: str) -> int:
+    most = 100_000  # they are held in memory
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}; audit export gives all events")
+    return int(text)
 
 
 def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:

@@ -43,12 +43,12 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
 
 
 def _list(settings: Settings, asked: argparse.Namespace) -> int:
-    narrow, newest = _filter(asked), max(1, asked.last)
+    narrow = _filter(asked)
     stopped = _ctrl_c() if asked.follow else None
     with wiring.database_of(settings) as database:
         with database.reading() as connection:
             after, _ = trail.head_of(connection)
-            _show(trail.read(connection, narrow, newest=newest))
+            _show(trail.read(connection, narrow, newest=asked.last))
         while stopped is not None and not stopped.wait(POLL_S):
             with database.reading() as connection:
                 before, (after, _) = after, trail.head_of(connection)
@@ -197,6 +197,11 @@ def _filter(asked: argparse.Namespace) -> Filter:
             moments[name] = None if text is None else trail.milliseconds(text)
         except ValueError:
             faults.append(f"--{name}: {text!r} is no moment; write 2026-01-31 or 2026-01-31T04:00:00Z")
+    faults += [
+        f"--{name}: {text!r} is no UTF-8 text, and so in no event"
+        for name in ("channel", "user", "label")
+        if (text := getattr(asked, name)) is not None and not _is_utf8(text)
+    ]
     if faults:
         raise ConfigurationError(faults)
     return Filter(
@@ -207,6 +212,15 @@ def _filter(asked: argparse.Namespace) -> Filter:
         label=asked.label,
         events=tuple(asked.event),
     )
+
+
+def _is_utf8(text: str) -> bool:
+    # What a shell hands over as other bytes stands for them in a form that no database takes.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _show(events: Iterable[dict[str, Any]], *, header: bool = True) -> None:

@@ -235,6 +235,31 @@ def test_a_terminal_shows_a_table(here: World, width: int) -> None:
     assert (len(rows) == 2) == (width == 160)
 
 
+@pytest.mark.parametrize("last", ["0", "-5", "100001", "9" * 20, "9" * 5000, "1.5", "many", "\u0663", ""])
+def test_so_many_events_cannot_be_listed(here: World, last: str) -> None:
+    """Exit 2, and the usage says how many can be."""
+    done = here.run("audit", "list", f"--last={last}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "argument --last: must be a whole number from 1 to 100000" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_as_many_events_as_can_be_are_listed(here: World) -> None:
+    """Whoever asks for more than there are gets all of them."""
+    assert here.run("audit", "import", "-", stdin=lines(exported(3)).decode()).returncode == 0
+    for last, count in (("1", 1), ("3", 3), ("100000", 3)):
+        assert len(here.run("audit", "list", "--last", last).stdout.splitlines()) == count
+
+
+@pytest.mark.parametrize("flag", ["--label", "--user", "--channel", "--event"])
+def test_what_is_no_text_is_in_no_event(here: World, flag: str) -> None:
+    """Bytes that are no UTF-8 are a wrong usage of the filter: exit 2, and one line that names the flag."""
+    for action in ("list", "export"):
+        code, said = audit(here.folder, action, flag, os.fsdecode(b"\xff"), DATABASE_URL=here.settings["DATABASE_URL"])
+        assert (code, said.count("\n")) == (2, 1)
+        assert said.startswith(f"{flag}: ")
+
+
 def recipe(language: str) -> str:
     """Return the README's program in that language."""
     found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
