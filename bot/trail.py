@@ -10,13 +10,14 @@ event's `prev_hash` is 64 zeros.
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, insert, literal_column, select, update
 
 from bot.canonical import COLUMNS, digest, timestamp
 from bot.outcomes import Outcome
@@ -206,17 +207,20 @@ def head_of(connection: Connection) -> tuple[int, str]:
     """Return the number and the hash of the last event.
 
     Raises:
-        HeadMissing: somebody removed what is kept of it.
+        HeadMissing: somebody removed what is kept of it, or put something else there, as SQLite lets them.
     """
     row = _HEAD.run(connection).first()
     if row is None:
         raise HeadMissing
+    if type(row.seq) is not int or not re.fullmatch("[0-9a-f]{64}", str(row.hash)):
+        raise HeadMissing(f"not a number and a hash, but {row.seq!r:.80} and {row.hash!r:.80}")
     return row.seq, row.hash
 
 
 def last_seq(connection: Connection) -> int | None:
     """Return the number of the last event that is there, whatever the head says; None where there is none."""
-    return connection.execute(select(func.max(events.c.seq))).scalar()
+    # Whoever forged a table of SQLite's may have put anything there; it would be taken for the greatest number.
+    return connection.execute(select(cast(func.max(events.c.seq), BigInteger))).scalar()
 
 
 def _exported(row: Sequence[Any]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 from bot import tombstone, trail
 from bot.canonical import COLUMNS, in_order
 from bot.exports import Unreadable, misshapen, shown
+from bot.store import sqlite
 from bot.store.errors import HeadMissing
 from bot.tombstone import Tombstone
 
@@ -183,6 +184,17 @@ def verify(connection: Connection, *, progress: Callable[[int], None] = lambda _
         connection: from `Database.reading`.
         progress: is told now and then up to which event the trail was read.
     """
+    try:
+        return _verified(connection, progress)
+    except exc.DBAPIError as fault:
+        if not sqlite.undecoded(fault):
+            raise
+    # Once more, because reading in this way takes longer, and hardly ever is there a need for it.
+    with sqlite.any_text(connection):
+        return _verified(connection, progress)
+
+
+def _verified(connection: Connection, progress: Callable[[int], None]) -> Verdict:
     chain = Chain()
     try:
         _walk(connection, chain, progress)
@@ -193,8 +205,8 @@ def verify(connection: Connection, *, progress: Callable[[int], None] = lambda _
         return found
     try:
         seq, last = trail.head_of(connection)
-    except HeadMissing:
-        fault = f"the head that is kept beside the trail is missing: event {found.seq} is the last, if it is"
+    except HeadMissing as head:
+        fault = f"the head that is kept beside the trail is {head.state}: event {found.seq} is the last, if it is"
         return replace(found, forged=fault, fault=fault)
     if (seq, last) == (found.seq, found.head):
         return found

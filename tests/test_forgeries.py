@@ -140,6 +140,64 @@ def test_a_field_without_a_meaning_is_a_fault_and_no_traceback(whole: Database) 
             connection.rollback()
 
 
+NONSENSE = {
+    "text": "'noon'",
+    "an empty text": "''",
+    "a text with a NUL": "CAST(x'410042' AS TEXT)",
+    "a text that is no UTF-8": "CAST(x'41ff' AS TEXT)",
+    "half a character": "CAST(x'eda080' AS TEXT)",
+    "bytes": "x'00ff'",
+    "the bytes of a text": "CAST('A10cnQO1' AS BLOB)",
+    "nothing": "NULL",
+    "a part of a number": "1.5",
+    "more than any number": "9e999",
+    "a large number": "9223372036854775807",
+    "a negative number": "-9223372036854775808",
+}
+
+
+def made_anew(database: Database, table: str) -> None:
+    """Put a table without any rule in the place of one of the trail's, with the same rows."""
+    with database.engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE anew AS SELECT * FROM {table}"))
+        connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text(f"ALTER TABLE anew RENAME TO {table}"))
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_nonsense_in_any_field_is_named(sqlite: Database, what: str) -> None:
+    """SQLite takes anything in any column of a table that somebody made: it is a fault of that event."""
+    record(sqlite, request_id="r1", label="A10cnQO1")
+    record(sqlite, request_id="r2", label="B20xxxx1")
+    made_anew(sqlite, "events")
+    for key in trail.KEYS:
+        with sqlite.engine.connect() as connection:
+            connection.execute(text(f"UPDATE events SET {key} = {NONSENSE[what]} WHERE seq = 3"))
+            fault = verification.verify(connection).fault
+            assert fault is not None, key
+            assert re.search(r"event [23]\b", fault) or (key == "seq" and "event" in fault), (key, fault)
+            assert fault.encode(), key
+            assert isinstance(trail.last_seq(connection), int), "it tells the bar of a terminal how far there is to go"
+            connection.rollback()
+    assert found(sqlite) is None
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_nonsense_in_the_head_is_named(sqlite: Database, what: str) -> None:
+    """A head that is no number and no hash is a fault, and no traceback."""
+    record(sqlite, request_id="r1", label="A10cnQO1")
+    made_anew(sqlite, "head")
+    for key in ("seq", "hash"):
+        with sqlite.engine.connect() as connection:
+            connection.execute(text(f"UPDATE head SET {key} = {NONSENSE[what]}"))
+            fault = verification.verify(connection).fault
+            assert fault is not None, key
+            assert "head" in fault, (key, fault)
+            assert fault.encode(), key
+            connection.rollback()
+    assert found(sqlite) is None
+
+
 @pytest.mark.parametrize("seq", range(1, LAST + 1))
 def test_a_deleted_row_is_named(whole: Database, seq: int) -> None:
     """Wherever it stood, also at either end, the missing event is named."""

@@ -3,7 +3,7 @@
 DatabaseError
 ├── DatabaseUnavailable   locked, full, read-only, gone: what was asked for did not happen
 │   ├── CommitUnheard     … or it did: whether the commit was stored is not known
-│   └── HeadMissing       somebody removed the row that says where the trail ends
+│   └── HeadMissing       somebody removed the row that says where the trail ends, or what it says is nonsense
 └── SchemaError           it answers, but its tables are not this program's
 
 It needs no library, so that whoever only mistyped a command hears of it at once.
@@ -23,10 +23,15 @@ class CommitUnheard(DatabaseUnavailable):
 
 
 class HeadMissing(DatabaseUnavailable):
-    """The row that says where the trail ends is gone: nothing can be appended, and nothing shows a cut-off tail."""
+    """The row that says where the trail ends is gone, or does not say it: nothing shows a cut-off tail.
 
-    def __init__(self) -> None:
-        super().__init__("the head of the trail is missing; python -m bot audit verify says more")
+    Attributes:
+        state: what is wrong with it, as in "the head is …".
+    """
+
+    def __init__(self, state: str = "missing") -> None:
+        super().__init__(f"the head of the trail is {state}; python -m bot audit verify says more")
+        self.state = state
 
 
 class SchemaError(DatabaseError):

@@ -9,6 +9,8 @@ while it is in use).
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
@@ -58,6 +60,22 @@ def open_engine(url: str) -> Engine:
             _begin_to_write(connection)
 
     return engine
+
+
+@contextmanager
+def any_text(connection: Connection) -> Iterator[None]:
+    """Read what is no UTF-8, too, which SQLite keeps as a text all the same: half a character stands for each byte."""
+    driver: Any = connection.connection.driver_connection
+    driver.text_factory = lambda content: content.decode(errors="surrogateescape")
+    try:
+        yield
+    finally:
+        driver.text_factory = str
+
+
+def undecoded(fault: exc.DBAPIError) -> bool:
+    """Say whether a read failed by a text that is no UTF-8."""
+    return isinstance(fault.orig, sqlite3.OperationalError) and "decode to UTF-8" in str(fault.orig)
 
 
 def _begin_to_write(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bot import tombstone, trail
+from bot.store import guard
 from tests.conftest import BOTH, database_of_kind, events_of, opened
 from tests.exported import chained, exported, lines
 from tests.processes import ROOT, World, clean_environment, world
@@ -258,6 +259,31 @@ def test_what_is_no_text_is_in_no_event(here: World, flag: str) -> None:
         code, said = audit(here.folder, action, flag, os.fsdecode(b"\xff"), DATABASE_URL=here.settings["DATABASE_URL"])
         assert (code, said.count("\n")) == (2, 1)
         assert said.startswith(f"{flag}: ")
+
+
+FORGERIES = {
+    "UPDATE head SET seq = 'abc'": "the head that is kept beside the trail is not a number and a hash, but 'abc' and '",
+    "UPDATE events SET label = CAST(x'41ff' AS TEXT) WHERE seq = 2": "event 2 has a wrong label: expected text or null",
+    "UPDATE events SET http_status = x'00' WHERE seq = 2": "event 2 has a wrong http_status: expected a whole number",
+}
+
+
+@pytest.mark.parametrize("statement", FORGERIES)
+def test_nonsense_in_a_database_is_a_sentence(here: World, statement: str) -> None:
+    """`verify` exits with 1 and names what is broken, and such a trail is not pruned either."""
+    assert here.run("audit", "import", "-", stdin=lines(exported(3)).decode()).returncode == 0
+    with (
+        opened(here.settings["DATABASE_URL"]) as database,
+        database.engine.begin() as connection,
+        guard.lifted(connection),
+    ):
+        connection.exec_driver_sql(statement)
+    done = here.run("audit", "verify")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"The trail is broken: {FORGERIES[statement]}")
+    done = here.run("audit", "prune", "--before", "2025-01-01", "--yes")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"The trail is broken: {FORGERIES[statement]}")
 
 
 def recipe(language: str) -> str:
