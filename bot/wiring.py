@@ -3,6 +3,7 @@
 It knows how the rooms fit together. It refuses to decide anything.
 """
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot import garbage, trail
-from bot.config import Settings
+from bot import addresses, garbage, trail
+from bot.config import ConfigurationError, Settings
 from bot.mpc import MPC
 from bot.policy import Policy
 from bot.retrieval import Retrieval
@@ -74,6 +75,29 @@ def database_of(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def trail_of(settings: Settings) -> Iterator[Database]:
+    """Give the database for whoever reads the trail, or removes of it: where there is no file, none is made.
+
+    A new and empty one would pass for the trail, be it that the command was started in another folder, or that
+    somebody deleted the trail.
+
+    Raises:
+        ConfigurationError: there is no file.
+        SchemaError, DatabaseUnavailable: see `database_of`.
+    """
+    file = addresses.file_of(settings.database_url)
+    if file is not None and not os.path.exists(file):  # noqa: PTH110 - this one is False, too, where nobody may look
+        raise ConfigurationError(
+            [
+                f"DATABASE_URL: there is no database at {file}, or this user may not see it. None was made: start this "
+                "in the folder of the bot, or name the file of the trail; if that is lost, restore the last backup."
+            ]
+        )
+    with database_of(settings) as database:
+        yield database
 
 
 def terminal(settings: Settings, database: Database) -> Terminal:

@@ -45,7 +45,7 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
 def _list(settings: Settings, asked: argparse.Namespace) -> int:
     narrow = _filter(asked)
     stopped = _ctrl_c() if asked.follow else None
-    with wiring.database_of(settings) as database:
+    with wiring.trail_of(settings) as database:
         with database.reading() as connection:
             after, _ = trail.head_of(connection)
             _show(trail.read(connection, narrow, newest=asked.last))
@@ -76,7 +76,7 @@ def _export(settings: Settings, asked: argparse.Namespace) -> int:
     form = exports.jsonl if asked.format == "jsonl" else exports.comma_separated
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # whatever the locale: an export can be recomputed
-    with wiring.database_of(settings) as database, database.reading() as connection:
+    with wiring.trail_of(settings) as database, database.reading() as connection:
         for line in form(trail.read(connection, narrow)):
             print(line)
     return 0
@@ -89,7 +89,7 @@ def _verify(settings: Settings, asked: argparse.Namespace) -> int:
         return _verify_file(asked.file, partial=asked.partial)
     if asked.partial:
         raise ConfigurationError(["--partial: it is for an export; name its FILE"])
-    with wiring.database_of(settings) as database:
+    with wiring.trail_of(settings) as database:
         verdict = _verdict(database)
         print(_sentence("trail", verdict))
         code = 0 if verdict.fault is None else 1

@@ -22,7 +22,7 @@ def run(settings: Settings, asked: argparse.Namespace) -> int:
         raise ConfigurationError([f"--before: {asked.before!r} is no date; write 2026-01-31"]) from None
     if not asked.yes and not sys.stdin.isatty():
         raise ConfigurationError(["--yes: there is no terminal to ask at; give --yes to remove without a question"])
-    with wiring.database_of(settings) as database:
+    with wiring.trail_of(settings) as database:
         try:
             plan = pruning.plan(
                 database, before=before, cooldown_s=settings.cooldown_s, audit_channel=settings.audit_channel

@@ -386,3 +386,16 @@ def test_a_long_verification_shows_how_far_it_is(here: World) -> None:
     assert "100%" in shown
     assert done.stdout.startswith(b"The trail is intact: 3 events")
     assert here.run("audit", "verify").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["export"], ["verify"], ["prune", "--before", "2020-01-01", "--yes"]], ids=lambda one: one[0]
+)
+def test_a_trail_that_is_not_there_is_no_empty_one(tmp_path: Path, command: list[str]) -> None:
+    """In another folder, or where somebody deleted it: exit 2, a sentence with the place, and no file is made."""
+    with world(tmp_path, "sqlite:///trail.db") as here:
+        done = here.run("audit", *command)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"there is no database at {tmp_path / 'trail.db'}" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -463,6 +463,7 @@ def test_a_channel_that_contradicts_often_is_not_recited(here: World) -> None:
 
 def test_the_channel_can_be_read_only_where_it_is_set(here: World) -> None:
     """`verify --slack` names the settings that it lacks, and an export has no channel."""
+    here.run("db", "upgrade")
     done = here.run("audit", "verify", "--slack", SLACK_BOT_TOKEN="", AUDIT_CHANNEL="")
     assert done.returncode == 2
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["SLACK_BOT_TOKEN", "AUDIT_CHANNEL"]
